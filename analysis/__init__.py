@@ -1,0 +1,1 @@
+"""Asking the warehouse: export, SQL, one module per question, figures and the report."""

@@ -1,0 +1,72 @@
+"""The machine and the store: `ui`, `doctor`."""
+
+from typing import Annotated
+
+import typer
+
+from finetune.cli import options
+from finetune.errors import SeedbedError
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(ui)
+    app.command()(doctor)
+
+
+def ui(
+    port: Annotated[
+        int, typer.Option("--port", "-p", metavar="PORT", help="Port to listen on.")
+    ] = 5000,
+    store: options.Store = options.DEFAULT_STORE,
+) -> None:
+    """Open MLflow's own page on the tracking store; Ctrl-C ends it.
+
+    Example: finetune ui
+    """
+    import os
+    import sys
+
+    from finetune.tracking import sqlite_file
+
+    file = sqlite_file(store)
+    if file is None:
+        typer.echo(f"The store is a server of its own: open {store} in a browser.")
+        return
+    if not file.exists():
+        raise SeedbedError(
+            f"tracking store {store}: there is no such file. Run a study first, or name another "
+            "store with --store."
+        )
+    typer.echo(f"MLflow on {store}: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    # The page needs none of the server's background jobs, which take 20 seconds to start.
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store]
+    os.execv(sys.executable, [*command, "--port", str(port), "--workers", "1"])  # noqa: S606
+
+
+def doctor(
+    store: options.Store = options.DEFAULT_STORE,
+    warehouse: options.Warehouse = options.DEFAULT_WAREHOUSE,
+) -> None:
+    """Say what works on this machine, what is missing, and what to do about it.
+
+    Example: finetune doctor
+    """
+    from finetune.cli import display
+    from finetune.doctor import Verdict, examine
+
+    screen = display.console()
+    marks = {
+        Verdict.GOOD: "[green]✓[/]",
+        Verdict.NOTE: "[dim]·[/]",
+        Verdict.BAD: "[red]✗[/]",
+    }
+    findings = examine(store, warehouse)
+    width = max(len(finding.subject) for finding in findings)
+    for finding in findings:
+        screen.print(f"{marks[finding.verdict]} {finding.subject:<{width}}  {finding.found}")
+        if finding.advice:
+            screen.print(f"{'':{width + 4}}[dim]→ {finding.advice}[/]")
+    if any(finding.verdict is Verdict.BAD for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,140 @@
+"""The options that several commands share, each in one place."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finetune.errors import SeedbedError
+
+DEFAULT_STORE = "sqlite:///mlflow.db"
+DEFAULT_WAREHOUSE = Path("warehouse")
+
+Store = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        envvar="MLFLOW_TRACKING_URI",
+        metavar="URI",
+        help="MLflow tracking store: a SQLite file or a server.",
+        rich_help_panel="Where",
+    ),
+]
+Warehouse = Annotated[
+    Path,
+    typer.Option(
+        "--warehouse",
+        "-w",
+        envvar="SEEDBED_WAREHOUSE",
+        metavar="DIR",
+        help="Folder of the Parquet tables.",
+        rich_help_panel="Where",
+    ),
+]
+StudyArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="STUDY",
+        show_default=False,
+        help="A study file, or the name of a study that comes with Seedbed (`finetune studies`).",
+    ),
+]
+Studies = Annotated[
+    list[str] | None,
+    typer.Option("--study", metavar="NAME", help="Only this study; may be repeated."),
+]
+
+_PANEL = "The study (in place of a file, or to change what the file says)"
+Name = Annotated[
+    str | None,
+    typer.Option("--name", metavar="NAME", help="Name of the study.", rich_help_panel=_PANEL),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="Pretrained encoder: a Hub name, a folder, or `embedded`.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--task",
+        metavar="TASK",
+        help="A task (`finetune tasks`); may be repeated. With a file: only these of its tasks.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option(metavar="SEEDS", help="As 1-25 or 1,4,7.", rich_help_panel=_PANEL),
+]
+DropoutSeed = Annotated[
+    str | None,
+    typer.Option(
+        "--dropout-seed",
+        metavar="SEEDS",
+        help="follow-data-order, or seeds.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Set a field of the recipe, such as epochs=1; may be repeated.",
+        rich_help_panel=_PANEL,
+    ),
+]
+TrainExamples = Annotated[
+    int | None,
+    typer.Option("--train-examples", metavar="N", help="Use so many.", rich_help_panel=_PANEL),
+]
+ValidationExamples = Annotated[
+    int | None,
+    typer.Option("--validation-examples", metavar="N", help="Use so many.", rich_help_panel=_PANEL),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Folder of GLUE TSV files, in place of the Hub.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:1.", rich_help_panel="Where"
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        metavar="N",
+        help="Worker processes. [default: one per core; one on a GPU]",
+        show_default=False,
+        rich_help_panel="Where",
+    ),
+]
+
+
+def parse_settings(settings: list[str] | None) -> dict[str, str]:
+    """Read `--set field=value` options.
+
+    Raises:
+        SeedbedError: where one has no `=`.
+    """
+    fields: dict[str, str] = {}
+    for setting in settings or []:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise SeedbedError(f"--set {setting}: write it as field=value, such as epochs=1.")
+        fields[name.strip()] = value.strip()
+    return fields

@@ -1,0 +1,189 @@
+"""What works on this machine, what is missing, and what to do about it."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import socket
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from finetune import __version__
+from finetune.errors import SeedbedError
+from finetune.tracking import Tracker, sqlite_file
+
+
+class Verdict(Enum):
+    """Whether a finding is good, merely worth knowing, or keeps something from working."""
+
+    GOOD = "good"
+    NOTE = "note"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at.
+
+    Attributes:
+        verdict: how it stands.
+        subject: what was looked at, in a word or two.
+        found: what was found, in a line.
+        advice: what to do; empty where there is nothing to do.
+    """
+
+    verdict: Verdict
+    subject: str
+    found: str
+    advice: str = ""
+
+
+def examine(store: str, warehouse: Path) -> list[Finding]:
+    """Look at the machine, the packages, the store, the warehouse and the network.
+
+    Args:
+        store: tracking URI.
+        warehouse: folder of the Parquet tables.
+    """
+    looks: Iterable[Callable[[], Finding]] = (
+        _python,
+        _packages,
+        _processor,
+        _gpu,
+        _disk,
+        lambda: _store(store),
+        lambda: _warehouse(warehouse),
+        _hub,
+        _token,
+    )
+    return [look() for look in looks]
+
+
+def _python() -> Finding:
+    return Finding(Verdict.GOOD, "Python", f"{platform.python_version()}, seedbed {__version__}")
+
+
+def _packages() -> Finding:
+    found, missing = [], []
+    for requirement in importlib.metadata.requires("seedbed") or []:
+        if "extra ==" in requirement:
+            continue
+        name = requirement.split(">")[0].split("=")[0].split("<")[0].strip()
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Finding(
+            Verdict.BAD, "packages", f"missing: {', '.join(missing)}", "pip install seedbed"
+        )
+    shown = [entry for entry in found if entry.split()[0] in ("torch", "transformers", "mlflow")]
+    return Finding(Verdict.GOOD, "packages", f"all {len(found)} there; {', '.join(sorted(shown))}")
+
+
+def _processor() -> Finding:
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return Finding(
+        Verdict.GOOD, "processor", f"{cores} cores ({platform.machine()}): {cores} workers"
+    )
+
+
+def _gpu() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        return Finding(Verdict.GOOD, "GPU", ", ".join(names))
+    return Finding(
+        Verdict.NOTE,
+        "GPU",
+        f"none that PyTorch {torch.__version__} can use",
+        "small encoders train on the processor; BERT-large needs a GPU and PyTorch's CUDA build",
+    )
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(".").free / 1e9
+    if free < 1:
+        return Finding(Verdict.BAD, "disk", f"{free:.1f} GB free here", "make room")
+    return Finding(Verdict.GOOD, "disk", f"{free:.0f} GB free here")
+
+
+def _store(store: str) -> Finding:
+    file = sqlite_file(store)
+    if file is not None and not file.exists():
+        return Finding(
+            Verdict.NOTE, "tracking store", f"{store}: not there yet", "the first run makes it"
+        )
+    try:
+        studies = Tracker(store).studies()
+    except SeedbedError as error:
+        return Finding(Verdict.BAD, "tracking store", str(error))
+    found = (
+        f"{store}: {len(studies)} studies ({', '.join(studies)})" if studies else f"{store}: empty"
+    )
+    if file is not None and not _is_tuned(file):
+        return Finding(
+            Verdict.NOTE,
+            "tracking store",
+            f"{found}; reading it is slow, and may block writing",
+            f"sqlite3 {file} 'PRAGMA journal_mode=WAL; ANALYZE'; any `finetune run` does it too",
+        )
+    return Finding(Verdict.GOOD, "tracking store", found)
+
+
+def _is_tuned(file: Path) -> bool:
+    with sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True) as connection:
+        mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+        analyzed = connection.execute(
+            "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_stat1'"
+        ).fetchone()[0]
+    connection.close()
+    return bool(mode == "wal" and analyzed)
+
+
+def _warehouse(folder: Path) -> Finding:
+    from analysis.warehouse import Warehouse
+
+    if not folder.exists():
+        return Finding(
+            Verdict.NOTE, "warehouse", f"{folder}: not there yet", "`finetune export` makes it"
+        )
+    try:
+        trials = Warehouse(folder).query("select count(*) as n from trials")["n"][0].as_py()
+    except SeedbedError as error:
+        return Finding(Verdict.BAD, "warehouse", str(error))
+    return Finding(Verdict.GOOD, "warehouse", f"{folder}: {trials} trials")
+
+
+def _hub() -> Finding:
+    from urllib.parse import urlsplit
+
+    from huggingface_hub.constants import ENDPOINT
+
+    host = urlsplit(ENDPOINT).hostname or ENDPOINT
+    port = urlsplit(ENDPOINT).port or 443
+    try:
+        socket.create_connection((host, port), timeout=3).close()
+    except OSError:
+        return Finding(
+            Verdict.NOTE,
+            "Hub",
+            f"{host} cannot be reached",
+            "use local folders for models and --data-dir for GLUE, or the embedded ones",
+        )
+    return Finding(Verdict.GOOD, "Hub", f"{host} answers")
+
+
+def _token() -> Finding:
+    from huggingface_hub import get_token
+
+    if get_token():
+        return Finding(Verdict.GOOD, "Hub token", "there (not shown, not checked)")
+    return Finding(
+        Verdict.NOTE, "Hub token", "none", "needed for private models only: `hf auth login`"
+    )

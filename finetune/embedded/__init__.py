@@ -1,0 +1,3 @@
+"""x."""
+from pathlib import Path
+ENCODER = Path(__file__).parent / "encoder"

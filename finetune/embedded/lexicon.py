@@ -1,0 +1,167 @@
+"""The words of the language: what each is, and which is a kind of which.
+
+No word has two roles, and none that can follow *a* opens with a vowel.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TypeVar
+
+
+class Class(Enum):
+    """What a noun names; verbs choose their objects by it."""
+
+    MALE = auto()
+    FEMALE = auto()
+    ANIMAL = auto()
+    THING = auto()
+    BUILDING = auto()
+
+
+LIVING = frozenset({Class.MALE, Class.FEMALE, Class.ANIMAL})
+PRONOUNS = {Class.MALE: "himself", Class.FEMALE: "herself", Class.ANIMAL: "itself"}
+"""The reflexive of one; of many it is `THEMSELVES`."""
+THEMSELVES = "themselves"
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A noun: its two forms, what it names, and the noun that names its kind (none for a kind)."""
+
+    one: str
+    many: str
+    names: Class
+    kind: "Noun | None" = None
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb: its forms, what it can be done to, and the verb that it is a way of (or none).
+
+    Attributes:
+        base: with a plural subject and after *do*.
+        s: with a singular subject.
+        participle: in the passive; empty for an intransitive verb.
+        objects: the classes of noun it takes; empty for an intransitive verb.
+        kind: the broader verb.
+    """
+
+    base: str
+    s: str
+    participle: str
+    objects: frozenset[Class]
+    kind: "Verb | None" = None
+
+
+@dataclass(frozen=True)
+class Determiner:
+    """A determiner: whether it takes one or many, and what follows from a sentence that has it.
+
+    Attributes:
+        word: its form.
+        one: whether it stands before a singular noun.
+        many: whether it stands before a plural noun.
+        restrictor: +1 where its noun may be made broader (*some kings sleep*, so *some men sleep*),
+            −1 where it may be made narrower (*no men sleep*, so *no kings sleep*).
+        scope: the same for the rest of the sentence.
+        definite: whether it points at something, whatever is then said or denied of it.
+        other: its partner before nouns of the other number, if its form tells the number.
+    """
+
+    word: str
+    one: bool
+    many: bool
+    restrictor: int = 1
+    scope: int = 1
+    definite: bool = False
+    other: str = ""
+
+    def takes(self, many: bool) -> bool:
+        """Return whether it stands before a noun of that number."""
+        return self.many if many else self.one
+
+
+def _nouns(names: Class, kind: str, *narrow: str) -> list[Noun]:
+    broad = Noun(*_forms(kind), names)
+    return [broad, *(Noun(*_forms(word), names, broad) for word in narrow)]
+
+
+def _forms(word: str) -> tuple[str, str]:
+    one, _, many = word.partition("/")
+    return one, many or f"{one}s"
+
+
+def _verbs(objects: frozenset[Class], kind: str, *narrow: str) -> list[Verb]:
+    broad = Verb(*_conjugated(kind), objects)
+    return [broad, *(Verb(*_conjugated(word), objects, broad) for word in narrow)]
+
+
+def _conjugated(word: str) -> tuple[str, str, str]:
+    base, _, participle = word.partition("/")
+    return base, f"{base}es" if base.endswith(("s", "sh", "ch")) else f"{base}s", participle
+
+
+NOUNS = (
+    *_nouns(Class.MALE, "man/men", "king", "monk", "boy", "father", "duke", "sailor"),
+    *_nouns(Class.FEMALE, "woman/women", "queen", "nun", "girl", "mother", "sister", "maid"),
+    *_nouns(Class.ANIMAL, "beast", "dog", "horse", "bear", "goat", "lion", "mouse/mice"),
+    *_nouns(Class.ANIMAL, "bird", "hawk", "crow", "duck", "hen", "swan", "goose/geese"),
+    *_nouns(Class.THING, "fruit", "peach/peaches", "pear", "plum", "grape", "lemon"),
+    *_nouns(Class.THING, "tool", "hammer", "spade", "rake", "drill", "knife/knives"),
+    *_nouns(Class.BUILDING, "house", "castle", "tower", "mill", "barn", "chapel"),
+)
+
+VERBS = (
+    *_verbs(frozenset(), "move", "walk", "run", "dance", "jump"),
+    *_verbs(frozenset(), "rest", "sleep", "sit", "kneel", "doze"),
+    *_verbs(frozenset(), "speak", "shout", "whisper", "sing", "mumble"),
+    *_verbs(LIVING, "help/helped", "feed/fed", "heal/healed", "guard/guarded", "teach/taught"),
+    *_verbs(LIVING, "judge/judged", "praise/praised", "blame/blamed", "trust/trusted",
+            "doubt/doubted"),
+    *_verbs(LIVING | {Class.THING, Class.BUILDING}, "notice/noticed", "see/seen", "hear/heard",
+            "smell/smelled", "watch/watched"),
+    *_verbs(frozenset({Class.THING}), "take/taken", "steal/stolen", "grab/grabbed",
+            "borrow/borrowed", "collect/collected"),
+)  # fmt: skip
+
+DETERMINERS = (
+    Determiner("the", one=True, many=True, definite=True),
+    Determiner("this", one=True, many=False, definite=True, other="these"),
+    Determiner("these", one=False, many=True, definite=True, other="this"),
+    Determiner("a", one=True, many=False, other="two"),
+    Determiner("two", one=False, many=True, other="a"),
+    Determiner("some", one=True, many=True),
+    Determiner("every", one=True, many=False, restrictor=-1, other="all"),
+    Determiner("all", one=False, many=True, restrictor=-1, other="every"),
+    Determiner("no", one=True, many=True, restrictor=-1, scope=-1),
+)
+
+ADJECTIVES = ("big", "small", "white", "black", "brown", "pretty", "dirty", "strange")
+ADVERBS = ("slowly", "quickly", "quietly", "badly", "today", "again")
+PREPOSITIONS = ("near", "behind", "beside")
+
+DOES, DO, IS, ARE = "does", "do", "is", "are"
+NOT, EVER, THAT, BY, STOP = "not", "ever", "that", "by", "."
+
+VOCABULARY = (
+    STOP, NOT, EVER, THAT, BY, DO, DOES, IS, ARE, *PRONOUNS.values(), THEMSELVES,
+    *(determiner.word for determiner in DETERMINERS),
+    *PREPOSITIONS, *ADJECTIVES, *ADVERBS,
+    *(form for noun in NOUNS for form in (noun.one, noun.many)),
+    *(form for verb in VERBS for form in (verb.base, verb.s, verb.participle) if form),
+)  # fmt: skip
+"""Every word once, in a fixed order."""
+
+
+Term = TypeVar("Term", Noun, Verb)
+
+
+def narrower(kind: Term) -> tuple[Term, ...]:
+    """Return the words for what is of a kind."""
+    return _NARROWER[kind]  # type: ignore[return-value]
+
+
+_NARROWER: dict[Noun | Verb, tuple[Noun | Verb, ...]] = {
+    kind: tuple(word for word in (*NOUNS, *VERBS) if word.kind == kind)
+    for kind in (*NOUNS, *VERBS) if kind.kind is None
+}

@@ -1,0 +1,171 @@
+"""What an executor is, and what one worker does."""
+
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from finetune import __version__, contract
+from finetune.contract import Status
+from finetune.errors import SeedbedError
+from finetune.events import Ended, Event, Started
+from finetune.pretrained import Pretrained
+from finetune.study import Trial
+from finetune.tasks import Task
+
+if TYPE_CHECKING:
+    from finetune.model import EncodedSplit, Model
+
+
+@dataclass(frozen=True)
+class Report:
+    """An event, and the trial in which it happened."""
+
+    trial: Trial
+    event: Event
+
+
+class Executor(Protocol):
+    """Runs trials somewhere, and hands back what happens in them.
+
+    Executors write nothing anywhere: the process that drives them does.
+    """
+
+    def run(self, trials: Iterable[Trial]) -> Iterator[Report]:
+        """Run trials and yield their reports, those of one trial in order.
+
+        Every trial that is started ends with an `Ended` event, unless the caller stops listening.
+        A trial that fails by itself is reported as failed, and the others go on.
+
+        Raises:
+            SeedbedError: where no trial could be run, such as for a model that cannot be loaded.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Supplies:
+    """What a worker needs besides trials, in a form that travels.
+
+    Attributes:
+        pretrained: the encoder of all trials.
+        tasks: the tasks by name.
+        device: such as `cpu` or `cuda:0`.
+    """
+
+    pretrained: Pretrained
+    tasks: Mapping[str, Task]
+    device: str
+
+
+class Worker:
+    """Runs one trial after another; loads the model and each task's data once.
+
+    A trial depends on nothing that ran before it in the same worker.
+    """
+
+    def __init__(self, supplies: Supplies) -> None:
+        import torch
+
+        # A CPU worker computes with one thread: two processes of one thread do more trials than one
+        # of two, and the numbers of a trial do not depend on how many run beside it.
+        torch.set_num_threads(1)
+        self._supplies = supplies
+        self._device = torch.device(supplies.device)
+        self._models: dict[int, Model] = {}
+        self._data: dict[tuple[object, ...], tuple[EncodedSplit, EncodedSplit, Started]] = {}
+
+    def run(self, trial: Trial) -> Iterator[Event]:
+        """Run a trial from its start to its end and yield its events.
+
+        Raises:
+            SeedbedError: where the model or the data cannot be loaded.
+        """
+        from finetune.training import train
+
+        task = self._supplies.tasks[trial.task]
+        model = self._model(task.outputs)
+        training, validation, started = self._load(trial, task, model)
+        yield Started(started.facts, started.machine)
+        try:
+            status = yield from train(trial, model, training, validation, task.metric)
+        except Exception as error:  # noqa: BLE001 — whatever it is, it is this trial's alone
+            yield Ended(Status.FAILED, _one_line(error))
+        else:
+            yield Ended(status)
+
+    def _model(self, outputs: int) -> "Model":
+        from finetune.model import Model
+
+        if outputs not in self._models:
+            self._models[outputs] = Model(self._supplies.pretrained, outputs, self._device)
+        return self._models[outputs]
+
+    def _load(
+        self, trial: Trial, task: Task, model: "Model"
+    ) -> tuple["EncodedSplit", "EncodedSplit", Started]:
+        from finetune.tasks.metrics import majority_baseline
+
+        length = trial.recipe.max_length
+        key = (trial.task, trial.train_limit, trial.validation_limit, length, trial.recipe)
+        if key not in self._data:
+            data = task.source.read().limited(trial.train_limit, trial.validation_limit)
+            steps = trial.recipe.steps_per_epoch(len(data.train))
+            facts: dict[str, int | float | str | None] = {
+                "metric": task.metric,
+                "labels": task.outputs,
+                "train_examples": len(data.train),
+                "validation_examples": len(data.validation),
+                "steps_per_epoch": steps,
+                "total_steps": steps * trial.recipe.epochs,
+                "majority_baseline": majority_baseline(
+                    task.metric, data.train.labels, data.validation.labels
+                ),
+            }
+            self._data[key] = (
+                model.encode(data.train, length),
+                model.encode(data.validation, length),
+                Started(facts, self._machine()),
+            )
+        return self._data[key]
+
+    def _machine(self) -> dict[str, str]:
+        import torch
+        import transformers
+
+        on_gpu = self._device.type == "cuda"
+        device = torch.cuda.get_device_name(self._device) if on_gpu else self._device.type
+        return {
+            contract.TAG_DEVICE: device,
+            contract.TAG_THREADS: str(torch.get_num_threads()),
+            contract.TAG_SEEDBED_VERSION: __version__,
+            contract.TAG_TORCH_VERSION: torch.__version__,
+            contract.TAG_TRANSFORMERS_VERSION: transformers.__version__,
+            contract.TAG_PYTHON_VERSION: platform.python_version(),
+        }
+
+
+def find_device(name: str = "auto") -> str:
+    """Return the device to compute on: the one named, or the best there is.
+
+    Raises:
+        SeedbedError: where there is no such device.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SeedbedError(
+            f"device {name}: cannot be used ({_one_line(error)}). `finetune doctor` shows what "
+            "this machine has; leave --device out to take the best."
+        ) from error
+    return str(device)
+
+
+def _one_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,0 +1,164 @@
+"""The grid of a study: which trials there are, and which of them are left to run."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from finetune.pretrained import Pretrained, find_pretrained
+from finetune.study import FOLLOW_DATA_ORDER, Recipe, Study, Trial, format_seeds, parse_seeds
+from finetune.tasks import Task, find_task, own_hub_task, own_task
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The trials of one task of a study: what one MLflow experiment holds.
+
+    Attributes are those of `Trial`, with several seeds of each kind. `dropout_seeds` is None where
+    each trial's dropout seed is its DO seed.
+    """
+
+    study: str
+    task: str
+    model: str
+    model_fingerprint: str
+    data_fingerprint: str
+    train_limit: int | None
+    validation_limit: int | None
+    recipe: Recipe
+    wi_seeds: tuple[int, ...]
+    do_seeds: tuple[int, ...]
+    dropout_seeds: tuple[int, ...] | None
+
+    def trials(self) -> list[Trial]:
+        """Return every trial of the grid, WI seed by WI seed."""
+        return [
+            Trial(
+                study=self.study,
+                task=self.task,
+                model=self.model,
+                model_fingerprint=self.model_fingerprint,
+                data_fingerprint=self.data_fingerprint,
+                train_limit=self.train_limit,
+                validation_limit=self.validation_limit,
+                recipe=self.recipe,
+                wi_seed=wi_seed,
+                do_seed=do_seed,
+                dropout_seed=dropout_seed,
+            )
+            for wi_seed in self.wi_seeds
+            for do_seed in self.do_seeds
+            for dropout_seed in (self.dropout_seeds or (do_seed,))
+        ]
+
+    def to_json(self) -> str:
+        """Write the grid as compact JSON, for the tag of its experiment."""
+        dropout = format_seeds(self.dropout_seeds) if self.dropout_seeds else FOLLOW_DATA_ORDER
+        content = {
+            **vars(self),
+            "recipe": self.recipe.model_dump(exclude_defaults=True),
+            "wi_seeds": format_seeds(self.wi_seeds),
+            "do_seeds": format_seeds(self.do_seeds),
+            "dropout_seeds": dropout,
+        }
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Grid":
+        """Read what `to_json` wrote."""
+        content = json.loads(text)
+        dropout = content["dropout_seeds"]
+        content |= {
+            "recipe": Recipe(**content["recipe"]),
+            "wi_seeds": parse_seeds(content["wi_seeds"]),
+            "do_seeds": parse_seeds(content["do_seeds"]),
+            "dropout_seeds": None if dropout == FOLLOW_DATA_ORDER else parse_seeds(dropout),
+        }
+        return cls(**content)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study with everything found that it names.
+
+    Attributes:
+        pretrained: the encoder.
+        tasks: each task by its name.
+        grids: one per task, in the order of the study.
+    """
+
+    pretrained: Pretrained
+    tasks: dict[str, Task]
+    grids: tuple[Grid, ...]
+
+    def trials(self, *, without: Collection[str] = ()) -> list[Trial]:
+        """Return the trials of all grids, in order, but for those whose ids are in `without`."""
+        return [trial for grid in self.grids for trial in grid.trials() if trial.id not in without]
+
+
+def plan(study: Study) -> Plan:
+    """Find the model and the tasks of a study, and lay out its grids.
+
+    Raises:
+        SeedbedError: where the model or the data of a task is not there.
+    """
+    pretrained = find_pretrained(
+        study.model, revision=study.model_revision, trust_remote_code=study.trust_remote_code
+    )
+    tasks = _find_tasks(study)
+    grids = tuple(
+        Grid(
+            study=study.study,
+            task=task.name,
+            model=pretrained.name,
+            model_fingerprint=pretrained.fingerprint,
+            data_fingerprint=task.source.fingerprint(),
+            train_limit=entry.train_examples or study.train_examples,
+            validation_limit=entry.validation_examples or study.validation_examples,
+            recipe=study.recipe.model_copy(
+                update={name: getattr(entry.recipe, name) for name in entry.recipe.model_fields_set}
+            ),
+            wi_seeds=entry.wi_seeds or study.wi_seeds,
+            do_seeds=entry.do_seeds or study.do_seeds,
+            dropout_seeds=study.dropout_seed,
+        )
+        for entry, task in zip(study.tasks, tasks, strict=True)
+    )
+    return Plan(pretrained, {task.name: task for task in tasks}, grids)
+
+
+def _find_tasks(study: Study) -> Sequence[Task]:
+    tasks: list[Task] = []
+    for entry in study.tasks:
+        own = entry.data
+        if own is None:
+            tasks.append(find_task(entry.task, data_dir=entry.data_dir or study.data_dir))
+        elif own.hub is not None:
+            tasks.append(
+                own_hub_task(
+                    entry.task,
+                    repo=own.hub,
+                    config=own.config,
+                    revision=own.revision,
+                    train_split=own.train_split,
+                    validation_split=own.validation_split,
+                    text=own.text,
+                    label=own.label,
+                    labels=own.labels,
+                    metric=own.metric,
+                )
+            )
+        else:
+            assert own.train is not None
+            assert own.validation is not None
+            tasks.append(
+                own_task(
+                    entry.task,
+                    train=own.train,
+                    validation=own.validation,
+                    text=own.text,
+                    label=own.label,
+                    labels=own.labels,
+                    metric=own.metric,
+                )
+            )
+    return tasks

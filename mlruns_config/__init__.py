@@ -1,0 +1,1 @@
+"""All that configures tracking and studies: data only, shipped with the package."""

@@ -1,0 +1,1 @@
+"""Publishing the trials: bundle, card, checks, publish, loader."""
