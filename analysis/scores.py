@@ -39,11 +39,11 @@ _WHY_LEFT_OUT = {Status.RUNNING: "still running", Status.STOPPED_EARLY: "stopped
 _METRIC_TITLES = {
     "accuracy": "accuracy",
     "f1": "F1",
-    "accuracy_and_f1": "mean of accuracy and F1",
+    "accuracy_and_f1": "(accuracy + F1)/2",
     "matthews_correlation": "Matthews correlation",
     "pearson": "Pearson correlation",
     "spearman": "Spearman correlation",
-    "pearson_and_spearman": "mean of Pearson and Spearman correlation",
+    "pearson_and_spearman": "(Pearson + Spearman)/2",
 }
 
 

@@ -107,6 +107,8 @@ class Tracker:
                 contract.TAG_SCHEMA_VERSION: str(contract.SCHEMA_VERSION),
                 contract.TAG_GRID: grid.to_json(),
                 "mlflow.note.content": _describe_grid(grid),
+                # Without it `mlflow ui` opens on the pages for language-model applications.
+                "mlflow.experimentKind": "custom_model_development",
             }.items():
                 self._client.set_experiment_tag(experiment_id, key, value)
         self._experiments[name] = experiment_id

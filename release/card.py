@@ -231,8 +231,9 @@ def _made_on(warehouse: Warehouse) -> dict[str, str]:
     }
     made_on = {}
     for title, column in columns.items():
-        sql = f"select distinct {column} as x from trials order by x"  # noqa: S608
-        made_on[title] = ", ".join(map(str, warehouse.query(sql)["x"].to_pylist()))
+        # Trials that failed before they started have none of these.
+        sql = f"select distinct {column} as x from trials where x is not null order by x"  # noqa: S608
+        made_on[title] = ", ".join(warehouse.query(sql)["x"].to_pylist()) or "unknown"
     return made_on
 
 
@@ -244,7 +245,9 @@ def _last_start(warehouse: Warehouse) -> datetime:
 
 # ── Words ────────────────────────────────────────────────────────────────────────────────────────
 def _cell(text: object) -> str:
-    """Return a text as it can stand in a cell of a Markdown table."""
+    """Return a text as it can stand in a cell of a Markdown table; nothing for None."""
+    if text is None:
+        return ""
     return " ".join(str(text).split()).replace("|", r"\|")
 
 

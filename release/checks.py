@@ -197,7 +197,7 @@ def _texts(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
         yield ", its footer", _footer(parquet)
         for field in parquet.schema_arrow:
             if not _is_number(field.type):
-                values = parquet.read(columns=[field.name])[field.name]
+                values = parquet.read(columns=[field.name])[field.name].drop_null()
                 if pa.types.is_string(field.type):
                     values = values.unique()
                 yield f", column {field.name}", [str(value) for value in values.to_pylist()]

@@ -159,8 +159,9 @@ def repository_files() -> list[Path]:
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        inside = (path.relative_to(ROOT) for path in ROOT.rglob("*"))
-        return [ROOT / path for path in inside if not path.parts[0].startswith((".venv", ".git"))]
+        # Caches and environments are folders that begin with a dot.
+        top = [p for p in ROOT.iterdir() if p.name == ".ci" or p.is_file() or p.name[0] != "."]
+        return [path for each in top for path in (each, *each.rglob("*"))]
     return [ROOT / name for name in done.stdout.split("\0") if name]
 
 

@@ -44,8 +44,9 @@ def checkout(tmp_path: Path) -> Path:
 def make(checkout: Path) -> Make:
     def run(*arguments: str, **fakes: int) -> subprocess.CompletedProcess[str]:
         settings = {"FAKE_TOO_OLD": 0, "FAKE_NO_VENV": 0, "FAKE_PIP": 0} | fakes
-        # Not as a part of the `make` that may be running these tests.
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+        # Not as a part of the `make` that may be running these tests, nor with its settings.
+        outer = ("MAKE", "MFLAGS", "PYTHON", "PIP_ARGS", "PYTEST_ARGS")
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(outer)}
         environment = inherited | {key: str(value) for key, value in settings.items()}
         return subprocess.run(
             ["make", "PYTHON=./python", *arguments],

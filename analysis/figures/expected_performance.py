@@ -55,7 +55,7 @@ def draw_expected_performance(
     """
     if not 1 <= len(curves) <= len(_LINES):
         raise ValueError(f"from 1 to {len(_LINES)} curves can be drawn, not {len(curves)}")
-    figure = new_figure(3.7)
+    figure = new_figure(3.4)
     axes = figure.subplots()
     axes.set_title(title)
     axes.set_xlabel("budget: number of trials n")

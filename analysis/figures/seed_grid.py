@@ -26,7 +26,7 @@ _GRID_WIDTH = 0.66 * WIDTH
 _TALLEST_CELL, _TALLEST_GRID, _LOWEST_GRID = 0.5, 5.6, 0.5
 _MEANS_HEIGHT = 0.5
 _ROWS_WITH_NUMBERS, _COLUMNS_WITH_NUMBERS = 12, 8
-_MOST_SEEDS_NAMED = 30
+_MOST_SEEDS_NAMED = 25
 
 
 @house_style
@@ -149,6 +149,7 @@ def _draw_means(above: Axes, beside: Axes, grid: SeedGrid) -> None:
     beside.set_xlabel("mean", fontsize=7.5, color=MUTED)
     beside.spines["left"].set_visible(False)
     beside.grid(axis="x")
+    beside.tick_params(axis="x", labelrotation=90)
 
     for axes, scale, seeds in (
         (above, above.yaxis, above.xaxis),

@@ -31,7 +31,7 @@ VERMILION: Final = "#d55e00"
 GREEN: Final = "#009e73"
 """Three of the palette of Okabe and Ito (2008), which colour-blind readers can tell apart."""
 
-WIDTH: Final = 5.6
+WIDTH: Final = 5.0
 """Width of a figure in inches: a column of the report, and nearly a telephone."""
 
 GROUND: Final = "ground"

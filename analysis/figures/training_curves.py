@@ -39,7 +39,7 @@ def draw_training_curves(
         score: what the score is.
         baseline: score of predicting the most frequent label.
     """
-    figure = new_figure(3.7)
+    figure = new_figure(3.4)
     axes = figure.subplots()
     axes.set_title(title)
     axes.set_xlabel("epoch")

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 def console(*, err: bool = False) -> Console:
     """Return a console on standard output, or on standard error."""
-    return Console(stderr=err, highlight=False, soft_wrap=not err)
+    screen = Console(stderr=err, highlight=False, soft_wrap=True)
+    if not screen.is_terminal:
+        # Nobody's window is too narrow: tables keep their columns.
+        screen.width = 200
+    return screen
 
 
 def duration(seconds: float) -> str:
@@ -173,7 +177,7 @@ def study_table(grids: Sequence["Grid"], tracked: "dict[str, TrackedTrial]") -> 
     table.add_column("task")
     for name in ("trials", "done", "diverged", "failed", "running", "left"):
         table.add_column(name, justify="right")
-    table.add_column("mean ± s.d. over trials", justify="right")
+    table.add_column("mean ± s.d.", justify="right")
     table.add_column("best", justify="right")
     table.add_column("of trial")
     for grid in grids:

@@ -38,7 +38,9 @@ def ui(
             f"tracking store {store}: there is no such file. Run a study first, or name another "
             "store with --store."
         )
-    typer.echo(f"MLflow on {store}: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    # MLflow opens on its pages for language-model applications unless it is asked for these.
+    page = f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning"
+    typer.echo(f"MLflow on {store} (Ctrl-C ends it). In ten seconds or so, open\n{page}")
     # The page needs none of the server's background jobs, which take 20 seconds to start.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store]

@@ -151,9 +151,14 @@ def _follow(plan: "Plan", trials: "list[Trial]", executor: "Executor", tracker: 
     from finetune.driver import run as drive
 
     progress = display.Progress(len(trials))
-    with display.follow(progress) as listen:
-        for report in drive(plan, trials, executor, tracker):
-            listen(report)
+    try:
+        with display.follow(progress) as listen:
+            for report in drive(plan, trials, executor, tracker):
+                listen(report)
+    except KeyboardInterrupt:
+        done = progress.ended.total()
+        typer.echo(f"\nStopped after {done} trials. The same command goes on from here.", err=True)
+        raise typer.Exit(130) from None
     return progress.ended[Status.FAILED]
 
 
@@ -298,8 +303,8 @@ def _show_status(
     elif left:
         screen.print(f"\n{left} left.")
     for state in states:
-        if state.error is not None:
-            screen.print(f"\n{state.name}: {state.status.value}: {state.error}", markup=False)
+        if state.status is Status.FAILED:
+            screen.print(f"\n{state.name} failed: {state.error}", markup=False)
     if seeds:
         for grid in grids:
             screen.print()

@@ -29,13 +29,39 @@ def draw_texts(dice: Dice, *, held_out: bool = False):
     while True:
         topic=draw_topic(dice)
         doc=[]
+        first = draw_clause(dice,topic)
+        tries=0
         while len(doc)<4:
-            first = draw_clause(dice,topic)
+            tries+=1
+            if tries>60: break
+            prev=first
+            first = varied(first, dice,topic)
+            if first is None: first=prev; continue
             second = _restated(first, dice,topic)
             pair = text(words(first)), text(words(second))
             if all(is_held_out(sentence) is held_out for sentence in pair):
                 doc.append(pair)
-        yield doc
+            else: first=prev
+        if len(doc)==4: yield doc
+
+
+def varied(clause,dice,topic):
+    new=draw_clause(dice,topic)
+    parts=dice.below(3)
+    if parts==0:
+        new=replace(clause,subject=new.subject)
+        if new.negated and not new.subject.determiner.definite: return None
+        if new.ever and not (new.negated or new.subject.determiner.scope<0): return None
+        same=new.subject==clause.subject
+    elif parts==1:
+        same=new.verb==clause.verb
+        if new.verb.objects!=clause.verb.objects: return None
+        new=replace(clause,verb=new.verb)
+    else:
+        if new.other is None or clause.other is None or new.verb.objects!=clause.verb.objects or (clause.passive and new.other.noun.names not in LIVING): return None
+        same=new.other.noun==clause.other.noun
+        new=replace(clause,other=new.other)
+    return None if same else new
 
 
 def _restated(clause: Clause, dice: Dice,topic) -> Clause:
@@ -45,3 +71,5 @@ def _restated(clause: Clause, dice: Dice,topic) -> Clause:
         if following:
             clause = dice.choice(following)
     return clause
+
+from finetune.embedded.lexicon import LIVING

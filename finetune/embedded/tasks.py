@@ -32,20 +32,30 @@ def _acceptability(dice: Dice, held_out: bool) -> Iterator[Example]:
             yield (t,), acceptable
 
 
-KIND={}
+KIND={}; VARY=int(os.environ.get('VARY',5))
 CH = tuple(Change[c] for c in os.environ.get("MIX","NOUN ADJECTIVE MODIFIER VERB ADVERB VOICE VOICE").split())
+from finetune.embedded.corpus import varied, _restated
 def _entailment(dice: Dice, held_out: bool) -> Iterator[Example]:
+    n=0
     while True:
-        label, change, broader = dice.below(2), dice.choice(CH), dice.chance(1, 2)
+        label, change, broader = n%2, dice.choice(CH), dice.chance(1, 2); n+=1
+        vary = dice.chance(VARY,10)
         while True:
             topic = draw_topic(dice)
             clause = draw_clause(dice, topic)
-            fitting = [e.clause for e in edits(clause, change, dice, topic) if e.follows is (label == 0) and (e.broader is broader or change in (Change.VOICE,Change.OTHER_NOUN,Change.OTHER_VERB))]
+            if vary:
+                if label==0: fitting=[_restated(clause,dice,topic)]
+                else:
+                    other=varied(clause,dice,topic)
+                    if other is None: continue
+                    fitting=[_restated(other,dice,topic)]
+            else:
+                fitting = [e.clause for e in edits(clause, change, dice, topic) if e.follows is (label == 0) and (e.broader is broader or change in (Change.VOICE,Change.OTHER_NOUN,Change.OTHER_VERB))]
             if not fitting: continue
             p, h = text(words(clause)), text(words(dice.choice(fitting)))
             if is_held_out(p) is held_out and is_held_out(h) is held_out:
                 break
-        KIND[p,h]=change.name; yield (p, h), label
+        KIND[p,h]="VARY" if vary else change.name; yield (p, h), label
 
 
 @dataclass(frozen=True)

@@ -233,7 +233,7 @@ def odd_texts(odd_folder: Path) -> dict[str, str]:
             "nothing can be said.",
         ),
         ("none complete", "1 trial had not ended when the warehouse was exported"),
-        ("regression", "mean of Pearson and Spearman correlation"),
+        ("regression", "(Pearson + Spearman)/2"),
         ("unlike recipes", "differ in more than their seeds: in batch size."),
     ],
 )
@@ -245,7 +245,7 @@ def test_degenerate_data_give_a_page_that_says_what_cannot_be_said(
 
 def test_a_regression_task_has_no_baseline(odd_texts: dict[str, str]) -> None:
     assert "never rose above" not in odd_texts["regression"]
-    assert re.search(r"correlation – 160 100 2 2 –", odd_texts["regression"])
+    assert re.search(r"Spearman\)/2 – 160 100 2 2 –", odd_texts["regression"])
 
 
 def test_names_cannot_break_the_page_or_leave_the_folder(odd_folder: Path) -> None:

@@ -118,6 +118,15 @@ def test_a_run_holds_all_that_the_contract_names(tracker: Tracker, store: str) -
         assert len(client.get_metric_history(run.info.run_id, key)) == 2
 
 
+def test_mlflow_ui_opens_the_experiment_as_a_training_and_says_what_it_is(
+    tracker: Tracker, store: str
+) -> None:
+    experiment = MlflowClient(store).get_experiment_by_name("tiny/reviews")
+    assert experiment is not None
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    assert "4 trials" in experiment.tags["mlflow.note.content"]
+
+
 def test_more_metrics_than_one_call_takes_are_all_written(tracker: Tracker, store: str) -> None:
     trial = GRID.trials()[0]
     tracker.record(trial, Started(FACTS, MACHINE))

@@ -48,6 +48,8 @@ def _rows(task: str, wi: int, do: int) -> Iterator[tuple[str, dict[str, Any]]]:
             **key,
             wi_seed=wi,
             do_seed=do,
+            metric="accuracy",
+            device="cpu",
             status=Status.FAILED if failed else Status.FINISHED,
             best_score=0.5 + wi / 10 + do / 100,
             run_id="run-of-mlflow",

@@ -241,7 +241,18 @@ def test_the_card_tells_what_is_missing(bundle: Bundle) -> None:
 def test_the_card_gives_the_spread_over_the_trials_trained_to_their_end(bundle: Bundle) -> None:
     _, prose = card(bundle)
     # rte: 0.61, 0.62 and 0.71; the failed 0.72 does not count. s.d. = √(0.00607 / 2).
-    assert "| demo | rte | something | 2 × 2 | 4 | 3 | 0.647 | 0.055 | 0.610 | 0.710 |" in prose
+    assert "| demo | rte | accuracy | 2 × 2 | 4 | 3 | 0.647 | 0.055 | 0.610 | 0.710 |" in prose
+
+
+def test_what_no_trial_knows_is_left_out_of_the_card(
+    tmp_path: Path, make_trials: MakeTrials, make_warehouse: MakeWarehouse, identity: Identity
+) -> None:
+    unstarted = make_trials({"study": "s", "task": "cola", "status": "failed"})
+    bundle = build(make_warehouse(unstarted), tmp_path / "b", version="0.1.0", identity=identity)
+    _, prose = card(bundle)
+    assert "| s | cola |  | 1 × 1 | 1 | 0 |  |  |  |  |" in prose
+    assert "on: unknown." in prose
+    assert "None" not in prose
 
 
 def test_a_title_cannot_break_the_card(

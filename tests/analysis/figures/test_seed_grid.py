@@ -63,8 +63,8 @@ def test_a_small_grid_has_its_scores_written_in() -> None:
 def test_a_large_grid_has_no_numbers_and_names_no_more_seeds_than_can_be_read() -> None:
     axes = cells(draw_seed_grid(random_grid(40, 70), title="t", score="F1"))
     assert not axes.texts
-    assert len(labels(axes, "x")) <= 30
-    assert len(labels(axes, "y")) <= 30
+    assert len(labels(axes, "x")) <= 25
+    assert len(labels(axes, "y")) <= 25
 
 
 def test_the_best_cell_is_framed_and_a_hole_hatched() -> None:
