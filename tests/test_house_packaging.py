@@ -98,6 +98,10 @@ def test_the_wheel_holds_all_of_the_packages_and_nothing_else(wheel: Path) -> No
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
+def test_every_package_of_the_repository_is_shipped() -> None:
+    assert sorted(PACKAGES) == sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
+
+
 def test_the_data_that_the_program_reads_is_among_it(wheel: Path) -> None:
     kinds = {Path(name).suffix for name in zipfile.ZipFile(wheel).namelist()}
     assert kinds >= {".j2", ".sql", ".csv", ".yaml", ".safetensors", ".typed"}

@@ -22,6 +22,24 @@ def release(
     version: Annotated[
         str, typer.Option("--version", metavar="X.Y.Z", help="Version of the release.")
     ] = "1.0.0",
+    title: Annotated[
+        str | None, typer.Option("--title", metavar="TEXT", help="Title of the data set.")
+    ] = None,
+    author: Annotated[
+        list[str] | None,
+        typer.Option("--author", metavar="NAME", help="As Family, Given; may be repeated."),
+    ] = None,
+    licence: Annotated[
+        str, typer.Option("--licence", metavar="ID", help="Licence of the numbers.")
+    ] = "cc-by-4.0",
+    reviewed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reviewed",
+            metavar="TEXT",
+            help="A text that the leak scan found and you have looked at; may be repeated.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Stage and show; publish nothing.")
     ] = False,
@@ -41,10 +59,19 @@ def release(
     if not dry_run:
         raise SeedbedError(
             "release: this version stages a release but does not publish it yet. Use --dry-run, "
-            "look at the folder, and upload it with `hf upload USER/NAME DIR --repo-type dataset`."
+            "and look at the folder."
         )
     with display.console(err=True).status("Staging"):
-        bundle = build(Warehouse(warehouse), output, repo=repo, version=version)
+        bundle = build(
+            Warehouse(warehouse),
+            output,
+            repo=repo,
+            version=version,
+            title=title,
+            authors=author or (),
+            licence=licence,
+            reviewed=reviewed or (),
+        )
     screen = display.console()
     screen.print(display.files_table(bundle.plan()))
     for note in bundle.notes:

@@ -156,7 +156,7 @@ def draw_clause(dice: Dice, topic: Topic) -> Clause:
     negated = dice.chance(1, 5)
     many = dice.chance(1, 2)
     determiner = dice.choice((_DEFINITE if negated else _DETERMINERS_OF)[many])
-    subject = _draw_noun_phrase(dice, topic, topic.living, determiner, many, dice.chance(1, 2))
+    subject = _draw_noun_phrase(dice, topic, topic.living, determiner, many, dice.chance(1, 3))
     verb = dice.choice(topic.verbs)
     reflexive = verb.objects >= LIVING and dice.chance(1, 4)
     other = None
@@ -166,7 +166,7 @@ def draw_clause(dice: Dice, topic: Topic) -> Clause:
         if Class.THING in verb.objects and dice.chance(1, 2):
             nouns = topic.things
         determiner = dice.choice(_PLAIN[many])
-        other = _draw_noun_phrase(dice, topic, nouns, determiner, many, dice.chance(1, 4))
+        other = _draw_noun_phrase(dice, topic, nouns, determiner, many, dice.chance(1, 6))
     passive = (
         other is not None
         and other.noun.names in LIVING
@@ -191,7 +191,7 @@ def _draw_noun_phrase(
 ) -> NounPhrase:
     """Draw a noun phrase that names one of `classes`; a modifier holds a plain noun phrase."""
     noun = dice.choice(nouns)
-    adjective = dice.choice(topic.adjectives) if dice.chance(1, 3) else None
+    adjective = dice.choice(topic.adjectives) if dice.chance(1, 4) else None
     modifier: Place | Relative | None = None
     if modified:
         relative = noun.names in LIVING and dice.chance(1, 2)

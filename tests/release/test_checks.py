@@ -61,6 +61,18 @@ def test_a_release_as_it_is_staged_has_no_fault(staged: Path, identity: Identity
     assert faults(staged, identity, ("seedlings/trials",)) == []
 
 
+def test_a_folder_whose_name_looks_like_a_pattern_is_read_itself(
+    staged: Path, identity: Identity
+) -> None:
+    # As a pattern, [spoilt] stands for one letter of it.
+    another = staged.with_name(staged.name.replace("[spoilt]", "s"))
+    shutil.copytree(staged, another)
+    spoil(staged / TRIALS, twice_the_first)
+    seal(staged)
+    assert faults(staged, identity) == ["trials: more than one row has the trial_id cola11."]
+    assert faults(another, identity) == []
+
+
 # ── Files ────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
     "path", ["trials.py", ".env", "data/trials/more.parquet", "data/notes.md", "dataset_infos.json"]

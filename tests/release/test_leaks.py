@@ -133,6 +133,11 @@ def test_reviewing_one_thing_hides_no_other() -> None:
     assert leak.kind == "the name of this user"
 
 
+def test_a_reviewed_word_within_a_longer_one_leaves_that_whole() -> None:
+    reviewed = ("gpubox", "/mnt/gpubox/models")
+    assert leaks("gpubox: /mnt/gpubox/models", ALICE, reviewed) == []
+
+
 def test_a_leak_is_named_once_however_often_it_stands_there() -> None:
     assert len(leaks("alice alice alice", ALICE)) == 1
 

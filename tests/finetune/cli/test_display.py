@@ -49,8 +49,8 @@ def test_a_curve_of_one_or_of_equal_scores_can_be_drawn(scores: list[float]) -> 
 
 
 def test_progress_counts_the_part_of_what_runs(make_trial) -> None:  # type: ignore[no-untyped-def]
+    assert Progress(4).seconds_left is None
     progress = Progress(4)
-    assert progress.seconds_left is None
     first, second = make_trial(wi_seed=1), make_trial(wi_seed=2)
     for trial in (first, second):
         progress.add(Report(trial, Started({"total_steps": 10}, {})))
