@@ -1,5 +1,6 @@
 -- What there is: per study and task how many trials ended how, and how far their best scores lie
--- apart. Only trials that trained to their end are scored; the deviation is the sample's.
+-- apart. Only trials that trained to their end are scored; the deviation is the population's, as in
+-- the paper.
 select
     study, task, any_value(metric) as metric,
     count(*) as trials,
@@ -10,7 +11,7 @@ select
     count(*) filter (where status = 'interrupted') as interrupted,
     count(*) filter (where status = 'running') as running,
     avg(best_score) filter (where scored) as mean,
-    stddev_samp(best_score) filter (where scored) as sd,
+    if(count(*) filter (where scored) > 1, stddev_pop(best_score) filter (where scored), null) as sd,
     min(best_score) filter (where scored) as min,
     max(best_score) filter (where scored) as max
 from (
