@@ -129,16 +129,24 @@ RECIPE_COLUMNS = (
     _param("batch_size", "int64", "Examples of one optimiser step.", unit="examples"),
     _param("learning_rate", "float64", "Highest learning rate of the schedule."),
     _param("warmup", "float64", "Share of all steps over which the learning rate rises from 0."),
+    _param("schedule", "string", "How the learning rate rises and falls: linear or as released."),
     _param("bias_correction", "bool", "Whether Adam's moments are corrected for their start at 0."),
     _param("weight_decay", "float64", "Decoupled weight decay; biases and norms have none."),
     _param("adam_epsilon", "float64", "Adam's epsilon."),
     _param("clipping", "string", "What is clipped by norm: each parameter's gradient, all, none."),
     _param("clip_norm", "float64", "Norm above which a gradient is scaled down."),
     _param("dropout", "float64", "Probability of dropping, in the encoder and before the head."),
+    _param(
+        "dropout_until_evaluated",
+        "bool",
+        "Whether dropout is off in each epoch once the model has been evaluated in it.",
+    ),
     _param("max_length", "int64", "Longest sequence; the rest is cut off.", unit="tokens"),
     _param("precision", "string", "Arithmetic of the forward and backward pass: fp32 or bf16."),
     _param(
-        "evaluate", "string", "When the model is evaluated: `10 per epoch` or `every 100 steps`."
+        "evaluate",
+        "string",
+        "When the model is evaluated: `10 per epoch`, `every 100 steps` or `as released`.",
     ),
 )
 """One column per field of `finetune.study.Recipe`, under the same name."""

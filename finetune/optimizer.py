@@ -50,14 +50,26 @@ def clip_gradients(parameters: Iterable[nn.Parameter], recipe: Recipe) -> None:
     torch._foreach_mul_(gradients, list(factors.unbind()))
 
 
-def learning_rate(recipe: Recipe, step: int, total_steps: int) -> float:
+def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     """Return the learning rate of an optimiser step: linear warm-up from 0, linear decay to 0.
+
+    As released, it is the product of two schedules, each a function w of a share x of all steps,
+    x / warmup below the warm-up and 1 - x from there (a step down): one counts the steps of the
+    whole trial, the other those of the epoch, and so warms up anew in each.
 
     Args:
         recipe: the highest rate, and the share of steps that warm up.
         step: how many steps were made before this one, from 0.
-        total_steps: how many steps the trial has.
+        steps_per_epoch: how many steps an epoch has.
     """
+    total_steps = recipe.epochs * steps_per_epoch
+    if recipe.schedule == "as released":
+
+        def w(steps: int) -> float:
+            x = steps / total_steps
+            return x / recipe.warmup if x < recipe.warmup else 1.0 - x
+
+        return recipe.learning_rate * w(step % steps_per_epoch) * w(step)
     warmup_steps = math.ceil(recipe.warmup * total_steps)
     if step < warmup_steps:
         return recipe.learning_rate * step / warmup_steps

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -87,10 +87,15 @@ def _parse_dropout_seeds(value: object) -> tuple[int, ...] | None:
 
 # ── The recipe ───────────────────────────────────────────────────────────────────────────────────
 _EVALUATE = re.compile(r"\s*(?:(\d+)\s+per\s+epoch|every\s+(\d+)\s+steps?)\s*")
-_EVALUATE_ALLOWED = "`10 per epoch` or `every 100 steps`, with any whole number from 1"
+_AS_RELEASED = "as released"
+_EVALUATE_ALLOWED = (
+    "`10 per epoch` or `every 100 steps`, with any whole number from 1, or `as released`"
+)
 
 
 def _parse_evaluate(value: object) -> str:
+    if value == _AS_RELEASED:
+        return _AS_RELEASED
     match = _EVALUATE.fullmatch(str(value))
     if match is None or int(match[1] or match[2]) < 1:
         raise ValueError(f"{value!r} does not say when to evaluate")
@@ -104,7 +109,15 @@ class _Section(BaseModel):
 
 
 class Recipe(_Section):
-    """Everything that stays fixed in a study. The defaults are the paper's (section 2.2)."""
+    """Everything that stays fixed in a study. The defaults are the paper's (section 2.2).
+
+    Three fields are for what the authors' program did beyond what the paper says:
+
+    - `schedule: as released` applies the schedule twice, see `finetune.optimizer.learning_rate`;
+    - `dropout_until_evaluated` turns dropout off in each epoch once the model has been evaluated in
+      it, since the program's validation left the model in evaluation mode;
+    - `evaluate: as released` evaluates after many of the first steps, see `evaluation_steps`.
+    """
 
     epochs: int = Field(default=3, ge=1, description="a whole number from 1")
     batch_size: int = Field(default=16, ge=1, description="a whole number from 1")
@@ -117,6 +130,9 @@ class Recipe(_Section):
         lt=1,
         description="a share of all steps, from 0 up to but not including 1",
     )
+    schedule: Literal["linear", "as released"] = Field(
+        default="linear", description="linear or as released"
+    )
     bias_correction: bool = Field(default=False, description="true or false")
     weight_decay: float = Field(default=0.01, ge=0, le=1, description="a number from 0 to 1")
     adam_epsilon: float = Field(default=1e-6, gt=0, le=1, description="a number above 0, at most 1")
@@ -127,6 +143,7 @@ class Recipe(_Section):
     dropout: float = Field(
         default=0.1, ge=0, lt=1, description="a probability, from 0 up to but not including 1"
     )
+    dropout_until_evaluated: bool = Field(default=False, description="true or false")
     max_length: int = Field(default=128, ge=4, description="a whole number of tokens from 4")
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="fp32 or bf16")
     evaluate: Annotated[str, BeforeValidator(_parse_evaluate)] = Field(
@@ -142,11 +159,23 @@ class Recipe(_Section):
 
         Always before the first step, at the end of each epoch and so at the end; between them at
         equal parts of each epoch, or every so many steps of the whole trial.
+
+        As released: in each epoch after its first step and every so many from there, a tenth of the
+        epoch but at most 100; in the first epoch also after each of the first 50 steps and every
+        tenth of the first 300.
         """
         ends = [steps_per_epoch * (epoch + 1) for epoch in range(self.epochs)]
         match = _EVALUATE.fullmatch(self.evaluate)
-        assert match is not None
-        if match[1]:
+        if match is None:
+            tenth = max(1, min(steps_per_epoch // 10, 100))
+            between = {
+                steps_per_epoch * epoch + place + 1
+                for epoch in range(self.epochs)
+                for place in range(steps_per_epoch)
+                if place % tenth == 0
+                or (epoch == 0 and (place < 50 or (place < 300 and place % 10 == 0)))
+            }
+        elif match[1]:
             parts = int(match[1])
             between = {
                 steps_per_epoch * epoch + round(steps_per_epoch * part / parts)
@@ -156,6 +185,37 @@ class Recipe(_Section):
         else:
             between = set(range(0, ends[-1], int(match[2])))
         return tuple(sorted({0, *between, *ends}))
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "paper": Recipe(),
+    "released-code": Recipe(
+        schedule="as released", dropout_until_evaluated=True, evaluate=_AS_RELEASED
+    ),
+    "modern": Recipe(epochs=20, bias_correction=True, clipping="global"),
+}
+"""Recipes by name.
+
+- `paper`: BERT's own Adam, as section 2.2 of the paper has it.
+- `released-code`: the same with what the authors' program did besides.
+- `modern`: the baseline of Mosbach, Andriushchenko and Klakow (2021), "On the Stability of
+  Fine-tuning BERT", section 6: bias correction, long training, warm-up over a tenth of it.
+"""
+
+
+def _parse_recipe(value: object) -> object:
+    """Put the fields of a named recipe under those given beside it."""
+    given = {"preset": value} if isinstance(value, str) else value
+    if not isinstance(given, Mapping) or "preset" not in given:
+        return given
+    preset = given["preset"]
+    if preset not in RECIPES:
+        raise ValueError(f"{preset!r} is no recipe; the recipes are {', '.join(RECIPES)}")
+    return {**RECIPES[preset].model_dump(), **{k: v for k, v in given.items() if k != "preset"}}
+
+
+RecipeSection = Annotated[Recipe, BeforeValidator(_parse_recipe)]
+_RECIPE_ALLOWED = f"a mapping of recipe fields, or one of {', '.join(RECIPES)}"
 
 
 # ── The study ────────────────────────────────────────────────────────────────────────────────────
@@ -208,7 +268,7 @@ class StudyTask(_Section):
     task: str = Field(pattern=_NAME, description=_TASK_ALLOWED)
     wi_seeds: Seeds | None = Field(default=None, description=_SEEDS_ALLOWED)
     do_seeds: Seeds | None = Field(default=None, description=_SEEDS_ALLOWED)
-    recipe: Recipe = Field(default=Recipe(), description="a mapping of recipe fields")
+    recipe: RecipeSection = Field(default=Recipe(), description=_RECIPE_ALLOWED)
     train_examples: int | None = Field(default=None, ge=1, description=_LIMIT_ALLOWED)
     validation_examples: int | None = Field(default=None, ge=1, description=_LIMIT_ALLOWED)
     data_dir: Path | None = Field(default=None, description="a folder of GLUE TSV files")
@@ -240,7 +300,7 @@ class Study(_Section):
         BeforeValidator(_parse_dropout_seeds),
         PlainSerializer(lambda s: FOLLOW_DATA_ORDER if s is None else format_seeds(s)),
     ] = Field(default=None, description=f"{FOLLOW_DATA_ORDER}, or {_SEEDS_ALLOWED}")
-    recipe: Recipe = Field(default=Recipe(), description="a mapping of recipe fields")
+    recipe: RecipeSection = Field(default=Recipe(), description=_RECIPE_ALLOWED)
     train_examples: int | None = Field(default=None, ge=1, description=_LIMIT_ALLOWED)
     validation_examples: int | None = Field(default=None, ge=1, description=_LIMIT_ALLOWED)
     data_dir: Path | None = Field(default=None, description="a folder of GLUE TSV files")

@@ -1,14 +1,22 @@
 """The training loop: one, to be read from top to bottom."""
 
+import json
+import math
 from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from finetune.contract import Status
+from finetune.errors import SeedbedError
 from finetune.events import Evaluation, Step
+from finetune.files import replacing_file
 from finetune.model import EncodedSplit, Model, dropout
 from finetune.optimizer import build_optimizer, clip_gradients, learning_rate
 from finetune.seeds import DropoutBits, data_order
@@ -19,14 +27,44 @@ EVALUATION_BATCH = 64
 """Examples of a batch of validation; of no influence on the numbers beyond rounding."""
 
 
+@dataclass
+class TrialState:
+    """Where a trial stands between two of its events, besides the weights of its model.
+
+    The three streams have no state of their own: each is drawn by the number of the step.
+
+    Attributes:
+        optimizer: with its moments.
+        step: how many optimiser steps were made.
+        evaluation: the last one; None before the first.
+    """
+
+    optimizer: torch.optim.AdamW
+    step: int = 0
+    evaluation: Evaluation | None = None
+
+
+def begin(trial: Trial, model: Model) -> TrialState:
+    """Bring a model to the start of a trial: pretrained weights, a fresh head, no moments."""
+    model.reset(trial.wi_seed)
+    return TrialState(build_optimizer(model.module, trial.recipe))
+
+
 def train(
-    trial: Trial, model: Model, training: EncodedSplit, validation: EncodedSplit, metric: str
+    trial: Trial,
+    model: Model,
+    state: TrialState,
+    training: EncodedSplit,
+    validation: EncodedSplit,
+    metric: str,
 ) -> Generator[Step | Evaluation, None, Status]:
-    """Fine-tune a model, step by step.
+    """Fine-tune a model, step by step, from where a trial stands to its end.
 
     Args:
         trial: seeds and recipe.
-        model: the encoder; its weights are reset first and trained in place.
+        model: the encoder, as `state` has it; trained in place.
+        state: from `begin`, or from `load_state`; kept up to date, so that between two events it
+            can be saved and the trial taken up from it, to the same numbers.
         training: the examples trained on.
         validation: the examples evaluated on.
         metric: the task's own metric.
@@ -40,36 +78,93 @@ def train(
     """
     recipe = trial.recipe
     steps_per_epoch = recipe.steps_per_epoch(len(training))
-    total_steps = recipe.epochs * steps_per_epoch
     evaluation_steps = frozenset(recipe.evaluation_steps(steps_per_epoch))
+    upcoming = batches(trial, len(training), state.step)
 
-    model.reset(trial.wi_seed)
-    optimizer = build_optimizer(model.module, recipe)
-    evaluation = evaluate(model, validation, metric, recipe, step=0, epoch=0.0)
-    yield evaluation
-
-    for step, examples in enumerate(batches(trial, len(training)), start=1):
-        rate = learning_rate(recipe, step - 1, total_steps)
-        loss = optimizer_step(model, optimizer, training, examples, rate, trial, step)
-        yield Step(step, loss)
-        if not np.isfinite(loss):
-            return Status.DIVERGED
-        if step in evaluation_steps:
+    while True:
+        step, last = state.step, state.evaluation
+        if step in evaluation_steps and (last is None or last.step < step):
+            best = -math.inf if last is None else last.best_score
             epoch = step / steps_per_epoch
-            best = evaluation.best_score
-            evaluation = evaluate(model, validation, metric, recipe, step, epoch, best)
-            yield evaluation
+            last = state.evaluation = evaluate(model, validation, metric, recipe, step, epoch, best)
+            yield last
+        assert last is not None, "the first evaluation is before the first step"
 
-    return Status.DIVERGED if evaluation.constant else Status.FINISHED
+        examples = next(upcoming, None)
+        if examples is None:
+            return Status.DIVERGED if last.constant else Status.FINISHED
+        rate = learning_rate(recipe, step, steps_per_epoch)
+        epoch_was_evaluated = last.step > step // steps_per_epoch * steps_per_epoch
+        off = recipe.dropout_until_evaluated and epoch_was_evaluated
+        bits = DropoutBits(trial.dropout_seed, step + 1)
+        with dropout(model.module, 0.0 if off else recipe.dropout, bits):
+            loss = optimizer_step(model, state.optimizer, training, examples, rate, recipe)
+        state.step += 1
+        yield Step(state.step, loss)
+        if not math.isfinite(loss):
+            return Status.DIVERGED
 
 
-def batches(trial: Trial, examples: int) -> Iterator[NDArray[np.int64]]:
-    """Yield which examples each optimiser step sees, over all epochs, in the trial's data order."""
+def batches(trial: Trial, examples: int, start: int = 0) -> Iterator[NDArray[np.int64]]:
+    """Yield which examples each optimiser step sees, in the trial's data order.
+
+    Args:
+        trial: DO seed, batch size and epochs.
+        examples: how many there are.
+        start: how many optimiser steps have been made; what they saw is left out.
+    """
     size = trial.recipe.batch_size
-    for epoch in range(trial.recipe.epochs):
-        order = data_order(trial.do_seed, epoch, examples)
-        for start in range(0, examples, size):
-            yield order[start : start + size]
+    epoch, place = divmod(start, trial.recipe.steps_per_epoch(examples))
+    for number in range(epoch, trial.recipe.epochs):
+        order = data_order(trial.do_seed, number, examples)
+        for first in range(place * size, examples, size):
+            yield order[first : first + size]
+        place = 0
+
+
+def save_state(path: Path, trial: Trial, model: Model, state: TrialState) -> None:
+    """Write where a trial stands, to be taken up by `load_state`, in this process or another.
+
+    The file is safetensors: the weights, Adam's moments, and the rest as JSON in its header.
+    """
+    tensors = {f"weights/{name}": value for name, value in model.module.state_dict().items()}
+    for index, moments in state.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
+    evaluation = None if state.evaluation is None else asdict(state.evaluation)
+    header = {"trial": trial.id, "step": state.step, "evaluation": evaluation}
+    with replacing_file(path) as beside:
+        save_file(tensors, beside, metadata={"state": json.dumps(header)})
+
+
+def load_state(path: Path, trial: Trial, model: Model) -> TrialState:
+    """Bring a model to where a trial stood when `save_state` wrote the file.
+
+    Raises:
+        SeedbedError: where the file is not of this trial.
+    """
+    state = begin(trial, model)
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["state"])
+        if header["trial"] != trial.id:
+            raise SeedbedError(
+                f"{path}: holds the state of trial {header['trial']}, not of {trial.id}. "
+                "Remove it, and the trial begins anew."
+            )
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 — no mapping
+    weights = {
+        n.removeprefix("weights/"): v for n, v in tensors.items() if n.startswith("weights/")
+    }
+    model.module.load_state_dict(weights)
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        kind, _, rest = name.partition("/")
+        if kind == "optimizer":
+            index, _, moment = rest.partition("/")
+            moments.setdefault(int(index), {})[moment] = value
+    state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": moments})
+    state.step = header["step"]
+    state.evaluation = header["evaluation"] and Evaluation(**header["evaluation"])
+    return state
 
 
 def optimizer_step(
@@ -78,16 +173,11 @@ def optimizer_step(
     training: EncodedSplit,
     examples: NDArray[np.int64],
     rate: float,
-    trial: Trial,
-    step: int,
+    recipe: Recipe,
 ) -> float:
     """Make one optimiser step on some training examples; return their mean loss before it."""
-    recipe = trial.recipe
     labels = training.labels[torch.from_numpy(examples)].to(model.device)
-    with (
-        dropout(model.module, recipe.dropout, DropoutBits(trial.dropout_seed, step)),
-        _precision(model, recipe),
-    ):
+    with _precision(model, recipe):
         logits = model(training.batch(examples))
     loss = losses(logits, labels).mean()
     optimizer.zero_grad(set_to_none=True)

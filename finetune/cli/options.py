@@ -80,6 +80,15 @@ DropoutSeed = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        metavar="NAME",
+        help="paper, released-code or modern.",
+        rich_help_panel=_PANEL,
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -125,13 +134,13 @@ Workers = Annotated[
 ]
 
 
-def parse_settings(settings: list[str] | None) -> dict[str, str]:
-    """Read `--set field=value` options.
+def parse_recipe(recipe: str | None, settings: list[str] | None) -> dict[str, str]:
+    """Read the options `--recipe` and `--set field=value` as fields of a recipe.
 
     Raises:
         SeedbedError: where one has no `=`.
     """
-    fields: dict[str, str] = {}
+    fields: dict[str, str] = {} if recipe is None else {"preset": recipe}
     for setting in settings or []:
         name, equals, value = setting.partition("=")
         if not equals:

@@ -46,13 +46,18 @@ def gather_study(
             )
         content["tasks"] = [entry for entry in content["tasks"] if entry["task"] in tasks]
     content |= given
-    content["recipe"] = {**content.get("recipe", {}), **recipe}
+    content["recipe"] = _changed(content.get("recipe", {}), recipe)
     for entry in content["tasks"]:
         # What is given as an option holds for every task.
         for name in given:
             entry.pop(name, None)
-        entry["recipe"] = {**entry.get("recipe", {}), **recipe}
+        entry["recipe"] = _changed(entry.get("recipe", {}), recipe)
     return study_from(content, f"study {study}, as the options change it")
+
+
+def _changed(recipe: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Change some fields of a recipe, or take another whole."""
+    return dict(changes) if "preset" in changes else {**recipe, **changes}
 
 
 def _default_name(model: str | None) -> str:

@@ -30,6 +30,7 @@ def run(
     wi_seeds: options.Seeds = None,
     do_seeds: options.Seeds = None,
     dropout_seed: options.DropoutSeed = None,
+    recipe: options.Recipe = None,
     settings: options.Settings = None,
     train_examples: options.TrainExamples = None,
     validation_examples: options.ValidationExamples = None,
@@ -65,7 +66,7 @@ def run(
                 "data_dir": data_dir,
             },
             tasks=task or [],
-            recipe=options.parse_settings(settings),
+            recipe=options.parse_recipe(recipe, settings),
         ),
         store,
         workers=workers,
@@ -170,6 +171,7 @@ def trial(
     wi_seed: Annotated[int, typer.Option(min=0, metavar="SEED", help="WI seed.")] = 1,
     do_seed: Annotated[int, typer.Option(min=0, metavar="SEED", help="DO seed.")] = 1,
     dropout_seed: options.DropoutSeed = None,
+    recipe: options.Recipe = None,
     settings: options.Settings = None,
     train_examples: options.TrainExamples = None,
     validation_examples: options.ValidationExamples = None,
@@ -205,7 +207,7 @@ def trial(
             "data_dir": data_dir,
         },
         tasks=task or [],
-        recipe=options.parse_settings(settings),
+        recipe=options.parse_recipe(recipe, settings),
     )
     laid_out = plan(found)
     trials = laid_out.trials()

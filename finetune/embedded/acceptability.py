@@ -1,48 +1,45 @@
-"""Is this a sentence of the language? Acceptable sentences, and the same with one fault.
+"""Is this a sentence of the language? Sound sentences, and the same with one fault.
 
 A fault is one word in a form that is wrong where it stands, or a misplaced *no* that leaves *ever*
-without what it needs. So a faulty sentence is as long as the sound one it was made from, and each
-of its words is one that sound sentences are made of.
+without what it needs. So a faulty sentence is as long as the sound one it was made from, and made
+of words that sound sentences are made of.
 """
 
 from finetune.embedded.dice import Dice
-from finetune.embedded.grammar import Clause, Place, Relative, Word, words
+from finetune.embedded.grammar import Clause, Sentence, Word, words
 from finetune.embedded.lexicon import EVER
 
 
-def spoil(clause: Clause, dice: Dice) -> tuple[Word, ...] | None:
-    """Return the clause in words with one fault, each possible place of it equally likely.
+def spoil(clause: Clause, dice: Dice) -> Sentence | None:
+    """Put a clause into words with one fault, each place for one equally likely.
 
     Returns:
-        None where the clause offers no place for a fault.
+        None where no word of the clause can be wrong.
     """
     sentence = words(clause)
-    places = [place for place, word in enumerate(sentence) if word.wrong]
-    exchange = _determiners_to_exchange(clause, sentence)
-    if not places and not exchange:
-        return None
-    drawn = dice.below(len(places) + (1 if exchange else 0))
-    faulty = list(sentence)
-    if drawn == len(places):
-        assert exchange
-        one, other = exchange
-        faulty[one], faulty[other] = faulty[other], faulty[one]
-    else:
-        place = places[drawn]
-        faulty[place] = Word(dice.choice(faulty[place].wrong))
-    return tuple(faulty)
+    faulty = [
+        _with_word(sentence, place, dice) for place, word in enumerate(sentence) if word.wrong
+    ]
+    moved = _with_no_moved(clause, sentence)
+    if moved:
+        faulty.append(moved)
+    return dice.choice(faulty) if faulty else None
 
 
-def _determiners_to_exchange(
-    clause: Clause, sentence: tuple[Word, ...]
-) -> tuple[int, int] | None:
-    """Find where *no … the … ever* can become *the … no … ever*."""
+def _with_word(sentence: Sentence, place: int, dice: Dice) -> Sentence:
+    wrong = Word(dice.choice(sentence[place].wrong))
+    return (*sentence[:place], wrong, *sentence[place + 1 :])
+
+
+def _with_no_moved(clause: Clause, sentence: Sentence) -> Sentence | None:
+    """Turn *no king near the queen ever …* into *the king near no queen ever …*, where it can be."""
     subject = clause.subject
     if not clause.ever or clause.negated or subject.modifier is None:
         return None
-    match subject.modifier:
-        case Place(_, inner) | Relative(_, _, inner):
-            if not (subject.determiner.takes(inner.many) and inner.determiner.takes(subject.many)):
-                return None
-            before_ever = [word.text for word in sentence[: [w.text for w in sentence].index(EVER)]]
-            return 0, before_ever.index(inner.determiner.word, 1)
+    inner = subject.modifier.noun_phrase
+    if not (subject.determiner.takes(inner.many) and inner.determiner.takes(subject.many)):
+        return None
+    texts = [word.text for word in sentence]
+    place = texts.index(inner.determiner.word, 1, texts.index(EVER))
+    no, *rest = sentence
+    return (sentence[place], *rest[: place - 1], no, *rest[place:])

@@ -1,12 +1,12 @@
-"""The language: noun phrases and clauses, how they are drawn, and how they are put into words.
+"""The language: what a sentence is, how one is drawn, and how it is put into words.
 
 A fragment of English in the present tense. A verb agrees with its subject across whatever stands
 between; a reflexive agrees with the subject in number and gender; *ever* needs *not* or *no* above
-it. What the fragment leaves out, it leaves out so that truth can be told from form: definites point
-at something whatever is denied of it, and a negated verb has no quantified subject.
+it. What the fragment leaves out, it leaves out so that form decides what follows from what: a
+negated verb has no quantified subject, and only subjects are universal or negative.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -22,28 +22,19 @@ from finetune.embedded.lexicon import (
     EVER,
     IS,
     LIVING,
+    NARROWER_NOUNS,
+    NARROWER_VERBS,
     NOT,
-    NOUNS,
     PREPOSITIONS,
     PRONOUNS,
     STOP,
     THAT,
     THEMSELVES,
-    VERBS,
     Class,
     Determiner,
     Noun,
-    Term,
     Verb,
-    narrower,
 )
-
-
-class Word(NamedTuple):
-    """A word as it stands in a sentence, and the forms of it that would be wrong there."""
-
-    text: str
-    wrong: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +57,7 @@ class Place:
 
 
 class Gap(Enum):
-    """Which part of a relative clause the noun plays."""
+    """Which part of a relative clause the noun before it plays."""
 
     SUBJECT = auto()
     OBJECT = auto()
@@ -106,73 +97,84 @@ class Clause:
     adverb: str | None = None
 
 
+def is_sentence(clause: Clause) -> bool:
+    """Return whether a clause is one of the language."""
+    subject, verb, other = clause.subject, clause.verb, clause.other
+    return (
+        subject.noun.names in LIVING
+        and (other is None) == (clause.reflexive or not verb.objects)
+        and (other is None or other.noun.names in verb.objects)
+        and (other is None or other.determiner.restrictor > 0)
+        and (not clause.reflexive or (verb.takes_the_living and not clause.passive))
+        and (not clause.passive or (other is not None and other.noun.names in LIVING))
+        and (not clause.negated or subject.determiner.definite)
+        and (not clause.ever or clause.negated or subject.determiner.scope < 0)
+        and not (clause.ever and clause.passive)
+    )
+
+
 # ── Drawing ──────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True)
 class Topic:
-    """The words that a few sentences keep to."""
+    """The words that a few sentences keep to: one noun of each kind, a few verbs."""
 
     living: tuple[Noun, ...]
     things: tuple[Noun, ...]
     buildings: tuple[Noun, ...]
     verbs: tuple[Verb, ...]
     adjectives: tuple[str, ...]
-    adverbs: tuple[str, ...]
+    adverb: str
 
 
-_LIVING_KINDS = tuple(n for n in NOUNS if n.kind is None and n.names in LIVING)
-_THING_KINDS = tuple(n for n in NOUNS if n.kind is None and n.names is Class.THING)
-_BUILDING_KINDS = tuple(n for n in NOUNS if n.kind is None and n.names is Class.BUILDING)
-_INTRANSITIVE = tuple(v for v in VERBS if v.kind is None and not v.objects)
-_OF_LIVING = tuple(v for v in VERBS if v.kind is None and v.objects >= LIVING)
-_OF_THINGS = tuple(v for v in VERBS if v.kind is None and Class.THING in v.objects)
-_DETERMINERS_OF = {
-    many: tuple(d for d in DETERMINERS if d.takes(many)) for many in (False, True)
-}
-_PLAIN = {
-    many: tuple(d for d in _DETERMINERS_OF[many] if d.restrictor > 0) for many in (False, True)
-}
-_DEFINITE = {
-    many: tuple(d for d in _DETERMINERS_OF[many] if d.definite) for many in (False, True)
-}
+_LIVING_KINDS = tuple(kind for kind in NARROWER_NOUNS if kind.names in LIVING)
+_THING_KINDS = tuple(kind for kind in NARROWER_NOUNS if kind.names is Class.THING)
+_BUILDING_KINDS = tuple(kind for kind in NARROWER_NOUNS if kind.names is Class.BUILDING)
+_INTRANSITIVE_KINDS = tuple(kind for kind in NARROWER_VERBS if not kind.objects)
+_LIVING_VERB_KINDS = tuple(kind for kind in NARROWER_VERBS if kind.takes_the_living)
+_THING_VERB_KINDS = tuple(kind for kind in NARROWER_VERBS if Class.THING in kind.objects)
+_ANY = {many: tuple(d for d in DETERMINERS if d.takes(many)) for many in (False, True)}
+_POSITIVE = {many: tuple(d for d in _ANY[many] if d.restrictor > 0) for many in (False, True)}
+_DEFINITE = {many: tuple(d for d in _ANY[many] if d.definite) for many in (False, True)}
 
 
 def draw_topic(dice: Dice) -> Topic:
-    """Draw what a few sentences are about: four of the living, a few things, four verbs."""
+    """Draw the words for a few sentences, each kind's own word in one case of three."""
+    verb_kinds = (
+        dice.choice(_INTRANSITIVE_KINDS),
+        *(_LIVING_VERB_KINDS[place] for place in dice.permutation(len(_LIVING_VERB_KINDS))[:2]),
+        dice.choice(_THING_VERB_KINDS),
+    )
     return Topic(
-        living=tuple(_of_kind(dice, dice.choice(_LIVING_KINDS)) for _ in range(4)),
-        things=tuple(_of_kind(dice, dice.choice(_THING_KINDS)) for _ in range(2)),
-        buildings=(_of_kind(dice, dice.choice(_BUILDING_KINDS)),),
+        living=tuple(_draw_noun(dice, kind) for kind in _LIVING_KINDS),
+        things=tuple(_draw_noun(dice, kind) for kind in _THING_KINDS),
+        buildings=tuple(_draw_noun(dice, kind) for kind in _BUILDING_KINDS),
         verbs=tuple(
-            _of_kind(dice, dice.choice(kinds))
-            for kinds in (_INTRANSITIVE, _OF_LIVING, _OF_LIVING, _OF_THINGS)
+            kind if dice.chance(1, 3) else dice.choice(NARROWER_VERBS[kind]) for kind in verb_kinds
         ),
         adjectives=(dice.choice(ADJECTIVES), dice.choice(ADJECTIVES)),
-        adverbs=(dice.choice(ADVERBS),),
+        adverb=dice.choice(ADVERBS),
     )
+
+
+def _draw_noun(dice: Dice, kind: Noun) -> Noun:
+    return kind if dice.chance(1, 3) else dice.choice(NARROWER_NOUNS[kind])
 
 
 def draw_clause(dice: Dice, topic: Topic) -> Clause:
-    """Draw a sentence on a topic, of 4 to 20 words or so."""
+    """Draw a sentence on a topic, of 4 to 20 words."""
     negated = dice.chance(1, 5)
     many = dice.chance(1, 2)
-    determiner = dice.choice((_DEFINITE if negated else _DETERMINERS_OF)[many])
-    subject = _draw_noun_phrase(dice, topic, topic.living, determiner, many, dice.chance(1, 3))
+    determiner = dice.choice((_DEFINITE if negated else _ANY)[many])
+    subject = _draw_noun_phrase(dice, topic, topic.living, determiner, many)
+    if dice.chance(1, 3):
+        subject = replace(subject, modifier=_draw_modifier(dice, topic))
     verb = dice.choice(topic.verbs)
-    reflexive = verb.objects >= LIVING and dice.chance(1, 4)
+    reflexive = verb.takes_the_living and dice.chance(1, 4)
     other = None
     if verb.objects and not reflexive:
-        many = dice.chance(1, 2)
-        nouns = topic.living if verb.objects >= LIVING else topic.things
-        if Class.THING in verb.objects and dice.chance(1, 2):
-            nouns = topic.things
-        determiner = dice.choice(_PLAIN[many])
-        other = _draw_noun_phrase(dice, topic, nouns, determiner, many, dice.chance(1, 6))
-    passive = (
-        other is not None
-        and other.noun.names in LIVING
-        and dice.chance(1, 3)
-    )
-    licensed = negated or subject.determiner.scope < 0
+        other = _draw_other(dice, topic, verb)
+    passive = other is not None and other.noun.names in LIVING and dice.chance(1, 3)
+    licensed = (negated or determiner.scope < 0) and not passive
     return Clause(
         subject,
         verb,
@@ -180,56 +182,87 @@ def draw_clause(dice: Dice, topic: Topic) -> Clause:
         reflexive,
         passive,
         negated,
-        ever=licensed and not passive and dice.chance(1, 2),
-        adverb=dice.choice(topic.adverbs) if dice.chance(1, 4) else None,
+        ever=licensed and dice.chance(1, 2),
+        adverb=topic.adverb if dice.chance(1, 4) else None,
     )
 
 
-def _draw_noun_phrase(
-    dice: Dice, topic: Topic, nouns: tuple[Noun, ...], determiner: Determiner, many: bool,
-    modified: bool,
-) -> NounPhrase:
-    """Draw a noun phrase that names one of `classes`; a modifier holds a plain noun phrase."""
-    noun = dice.choice(nouns)
-    adjective = dice.choice(topic.adjectives) if dice.chance(1, 4) else None
-    modifier: Place | Relative | None = None
-    if modified:
-        relative = noun.names in LIVING and dice.chance(1, 2)
-        modifier = _draw_relative(dice, topic) if relative else draw_place(dice, topic)
-    return NounPhrase(determiner, noun, many, adjective, modifier)
+def draw_variation(dice: Dice, topic: Topic, clause: Clause) -> Clause:
+    """Draw a sentence that differs from another in its subject, its verb or its object alone.
+
+    The part drawn anew is of another kind than the part it stands for, so that neither sentence
+    follows from the other, nor would from broader or narrower words for the same.
+
+    Args:
+        dice: draws the new part.
+        topic: where it is drawn from; the topic of `clause`.
+        clause: the sentence to differ from.
+    """
+    while True:
+        drawn = draw_clause(dice, topic)
+        varied = [replace(clause, verb=drawn.verb)] if drawn.verb.kind != clause.verb.kind else []
+        if drawn.subject.noun.kind != clause.subject.noun.kind:
+            varied.append(replace(clause, subject=drawn.subject))
+        if drawn.other and clause.other and drawn.other.noun.kind != clause.other.noun.kind:
+            varied.append(replace(clause, other=drawn.other))
+        sentences = [candidate for candidate in varied if is_sentence(candidate)]
+        if sentences:
+            return dice.choice(sentences)
 
 
 def draw_place(dice: Dice, topic: Topic) -> Place:
+    """Draw a modifier that says where: near, behind or beside a building or one of the living."""
     many = dice.chance(1, 2)
     nouns = dice.choice((topic.living, topic.buildings))
-    determiner = dice.choice(_PLAIN[many])
-    return Place(
-        dice.choice(PREPOSITIONS),
-        _draw_noun_phrase(dice, topic, nouns, determiner, many, modified=False),
-    )
+    determiner = dice.choice(_POSITIVE[many])
+    preposition = dice.choice(PREPOSITIONS)
+    return Place(preposition, _draw_noun_phrase(dice, topic, nouns, determiner, many))
 
 
-def _draw_relative(dice: Dice, topic: Topic) -> Relative:
+def _draw_other(dice: Dice, topic: Topic, verb: Verb) -> NounPhrase:
+    nouns = tuple(noun for noun in (*topic.living, *topic.things) if noun.names in verb.objects)
     many = dice.chance(1, 2)
-    verbs = tuple(verb for verb in topic.verbs if verb.objects >= LIVING)
-    determiner = dice.choice(_PLAIN[many])
-    return Relative(
-        dice.choice(verbs),
-        dice.choice((Gap.SUBJECT, Gap.OBJECT)),
-        _draw_noun_phrase(dice, topic, topic.living, determiner, many, modified=False),
-    )
+    other = _draw_noun_phrase(dice, topic, nouns, dice.choice(_POSITIVE[many]), many)
+    if dice.chance(1, 6):
+        place = other.noun.names not in LIVING
+        modifier = draw_place(dice, topic) if place else _draw_modifier(dice, topic)
+        other = replace(other, modifier=modifier)
+    return other
 
 
-def _of_kind(dice: Dice, kind: Term) -> Term:
-    """Draw the word for a kind itself in one case of three, else for one of that kind."""
-    return kind if dice.chance(1, 3) else dice.choice(narrower(kind))
+def _draw_modifier(dice: Dice, topic: Topic) -> Place | Relative:
+    if dice.chance(1, 2):
+        return draw_place(dice, topic)
+    many = dice.chance(1, 2)
+    verb = dice.choice(tuple(verb for verb in topic.verbs if verb.takes_the_living))
+    gap = dice.choice(tuple(Gap))
+    determiner = dice.choice(_POSITIVE[many])
+    return Relative(verb, gap, _draw_noun_phrase(dice, topic, topic.living, determiner, many))
+
+
+def _draw_noun_phrase(
+    dice: Dice, topic: Topic, nouns: tuple[Noun, ...], determiner: Determiner, many: bool
+) -> NounPhrase:
+    noun = dice.choice(nouns)
+    adjective = dice.choice(topic.adjectives) if dice.chance(1, 4) else None
+    return NounPhrase(determiner, noun, many, adjective)
 
 
 # ── Wording ──────────────────────────────────────────────────────────────────────────────────────
-def words(clause: Clause) -> tuple[Word, ...]:
+class Word(NamedTuple):
+    """A word as it stands in a sentence, and the forms of it that would be wrong there."""
+
+    text: str
+    wrong: tuple[str, ...] = ()
+
+
+Sentence = tuple[Word, ...]
+
+
+def words(clause: Clause) -> Sentence:
     """Put a clause into words, each with its forms that would make the sentence unacceptable."""
-    sentence = _noun_phrase(clause.subject)
     many = clause.subject.many
+    sentence = _noun_phrase(clause.subject)
     if clause.passive:
         sentence.append(_agreeing(IS, ARE, many))
     elif clause.negated:
@@ -245,7 +278,7 @@ def words(clause: Clause) -> tuple[Word, ...]:
     else:
         sentence.append(_agreeing(clause.verb.s, clause.verb.base, many))
     if clause.reflexive:
-        sentence.append(_pronoun(clause.subject))
+        sentence.append(_reflexive(clause.subject))
     if clause.other:
         sentence += _noun_phrase(clause.other)
     if clause.adverb:
@@ -253,17 +286,17 @@ def words(clause: Clause) -> tuple[Word, ...]:
     return (*sentence, Word(STOP))
 
 
-def text(sentence: tuple[Word, ...]) -> str:
+def text(sentence: Sentence) -> str:
     """Return the words as one string, a blank between every two."""
     return " ".join(word.text for word in sentence)
 
 
 def _noun_phrase(phrase: NounPhrase) -> list[Word]:
-    determiner, noun = phrase.determiner, phrase.noun
-    listed = [Word(determiner.word, (determiner.other,) if determiner.other else ())]
+    partner = phrase.determiner.partner
+    listed = [Word(phrase.determiner.word, (partner,) if partner else ())]
     if phrase.adjective:
         listed.append(Word(phrase.adjective))
-    listed.append(Word(noun.many if phrase.many else noun.one))
+    listed.append(Word(phrase.noun.many if phrase.many else phrase.noun.one))
     match phrase.modifier:
         case Place(preposition, inner):
             listed += [Word(preposition), *_noun_phrase(inner)]
@@ -274,11 +307,11 @@ def _noun_phrase(phrase: NounPhrase) -> list[Word]:
     return listed
 
 
-def _agreeing(one: str, many: str, is_many: bool) -> Word:
-    return Word(many, (one,)) if is_many else Word(one, (many,))
+def _agreeing(of_one: str, of_many: str, many: bool) -> Word:
+    return Word(of_many, (of_one,)) if many else Word(of_one, (of_many,))
 
 
-def _pronoun(subject: NounPhrase) -> Word:
+def _reflexive(subject: NounPhrase) -> Word:
     of_one = PRONOUNS[subject.noun.names]
     if subject.many:
         return Word(THEMSELVES, (of_one,))

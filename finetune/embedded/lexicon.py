@@ -26,36 +26,61 @@ THEMSELVES = "themselves"
 
 @dataclass(frozen=True)
 class Noun:
-    """A noun: its two forms, what it names, and the noun that names its kind (none for a kind)."""
+    """A noun.
+
+    Attributes:
+        one: its singular.
+        many: its plural.
+        names: what it names.
+        broader: the noun for its kind; none for a noun that itself names a kind.
+    """
 
     one: str
     many: str
     names: Class
-    kind: "Noun | None" = None
+    broader: "Noun | None" = None
+
+    @property
+    def kind(self) -> "Noun":
+        """The noun for its kind, which may be itself."""
+        return self.broader or self
 
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb: its forms, what it can be done to, and the verb that it is a way of (or none).
+    """A verb.
 
     Attributes:
         base: with a plural subject and after *do*.
         s: with a singular subject.
         participle: in the passive; empty for an intransitive verb.
         objects: the classes of noun it takes; empty for an intransitive verb.
-        kind: the broader verb.
+        broader: the verb that it is a way of; none for a verb that itself names a kind.
     """
 
     base: str
     s: str
     participle: str
     objects: frozenset[Class]
-    kind: "Verb | None" = None
+    broader: "Verb | None" = None
+
+    @property
+    def kind(self) -> "Verb":
+        """The verb for its kind, which may be itself."""
+        return self.broader or self
+
+    @property
+    def takes_the_living(self) -> bool:
+        """Whether a king or a dog can be its object."""
+        return self.objects >= LIVING
+
+
+Term = TypeVar("Term", Noun, Verb)
 
 
 @dataclass(frozen=True)
 class Determiner:
-    """A determiner: whether it takes one or many, and what follows from a sentence that has it.
+    """A determiner: what number it takes, and what it does to what follows from a sentence.
 
     Attributes:
         word: its form.
@@ -65,7 +90,7 @@ class Determiner:
             −1 where it may be made narrower (*no men sleep*, so *no kings sleep*).
         scope: the same for the rest of the sentence.
         definite: whether it points at something, whatever is then said or denied of it.
-        other: its partner before nouns of the other number, if its form tells the number.
+        partner: what stands in its place before the other number; empty where it takes both.
     """
 
     word: str
@@ -74,31 +99,31 @@ class Determiner:
     restrictor: int = 1
     scope: int = 1
     definite: bool = False
-    other: str = ""
+    partner: str = ""
 
     def takes(self, many: bool) -> bool:
         """Return whether it stands before a noun of that number."""
         return self.many if many else self.one
 
 
-def _nouns(names: Class, kind: str, *narrow: str) -> list[Noun]:
-    broad = Noun(*_forms(kind), names)
-    return [broad, *(Noun(*_forms(word), names, broad) for word in narrow)]
+def _nouns(names: Class, kind: str, *narrower: str) -> list[Noun]:
+    broader = Noun(*_numbers(kind), names)
+    return [broader, *(Noun(*_numbers(word), names, broader) for word in narrower)]
 
 
-def _forms(word: str) -> tuple[str, str]:
+def _numbers(word: str) -> tuple[str, str]:
     one, _, many = word.partition("/")
     return one, many or f"{one}s"
 
 
-def _verbs(objects: frozenset[Class], kind: str, *narrow: str) -> list[Verb]:
-    broad = Verb(*_conjugated(kind), objects)
-    return [broad, *(Verb(*_conjugated(word), objects, broad) for word in narrow)]
+def _verbs(objects: frozenset[Class], kind: str, *narrower: str) -> list[Verb]:
+    broader = Verb(*_forms(kind), objects)
+    return [broader, *(Verb(*_forms(word), objects, broader) for word in narrower)]
 
 
-def _conjugated(word: str) -> tuple[str, str, str]:
+def _forms(word: str) -> tuple[str, str, str]:
     base, _, participle = word.partition("/")
-    return base, f"{base}es" if base.endswith(("s", "sh", "ch")) else f"{base}s", participle
+    return base, f"{base}es" if base.endswith("ch") else f"{base}s", participle
 
 
 NOUNS = (
@@ -109,8 +134,8 @@ NOUNS = (
     *_nouns(Class.THING, "fruit", "peach/peaches", "pear", "plum", "grape", "lemon"),
     *_nouns(Class.THING, "tool", "hammer", "spade", "rake", "drill", "knife/knives"),
     *_nouns(Class.BUILDING, "house", "castle", "tower", "mill", "barn", "chapel"),
-)
-
+)  # fmt: skip
+_THINGS = frozenset({Class.THING})
 VERBS = (
     *_verbs(frozenset(), "move", "walk", "run", "dance", "jump"),
     *_verbs(frozenset(), "rest", "sleep", "sit", "kneel", "doze"),
@@ -118,28 +143,27 @@ VERBS = (
     *_verbs(LIVING, "help/helped", "feed/fed", "heal/healed", "guard/guarded", "teach/taught"),
     *_verbs(LIVING, "judge/judged", "praise/praised", "blame/blamed", "trust/trusted",
             "doubt/doubted"),
-    *_verbs(LIVING | {Class.THING, Class.BUILDING}, "notice/noticed", "see/seen", "hear/heard",
-            "smell/smelled", "watch/watched"),
-    *_verbs(frozenset({Class.THING}), "take/taken", "steal/stolen", "grab/grabbed",
-            "borrow/borrowed", "collect/collected"),
+    *_verbs(LIVING | _THINGS, "notice/noticed", "see/seen", "hear/heard", "smell/smelled",
+            "watch/watched"),
+    *_verbs(_THINGS, "take/taken", "steal/stolen", "grab/grabbed", "borrow/borrowed",
+            "collect/collected"),
 )  # fmt: skip
+"""Each kind, then what is of that kind."""
 
 DETERMINERS = (
     Determiner("the", one=True, many=True, definite=True),
-    Determiner("this", one=True, many=False, definite=True, other="these"),
-    Determiner("these", one=False, many=True, definite=True, other="this"),
-    Determiner("a", one=True, many=False, other="two"),
-    Determiner("two", one=False, many=True, other="a"),
+    Determiner("this", one=True, many=False, definite=True, partner="these"),
+    Determiner("these", one=False, many=True, definite=True, partner="this"),
+    Determiner("a", one=True, many=False, partner="two"),
+    Determiner("two", one=False, many=True, partner="a"),
     Determiner("some", one=True, many=True),
-    Determiner("every", one=True, many=False, restrictor=-1, other="all"),
-    Determiner("all", one=False, many=True, restrictor=-1, other="every"),
+    Determiner("every", one=True, many=False, restrictor=-1, partner="all"),
+    Determiner("all", one=False, many=True, restrictor=-1, partner="every"),
     Determiner("no", one=True, many=True, restrictor=-1, scope=-1),
 )
-
 ADJECTIVES = ("big", "small", "white", "black", "brown", "pretty", "dirty", "strange")
 ADVERBS = ("slowly", "quickly", "quietly", "badly", "today", "again")
 PREPOSITIONS = ("near", "behind", "beside")
-
 DOES, DO, IS, ARE = "does", "do", "is", "are"
 NOT, EVER, THAT, BY, STOP = "not", "ever", "that", "by", "."
 
@@ -152,16 +176,13 @@ VOCABULARY = (
 )  # fmt: skip
 """Every word once, in a fixed order."""
 
-
-Term = TypeVar("Term", Noun, Verb)
-
-
-def narrower(kind: Term) -> tuple[Term, ...]:
-    """Return the words for what is of a kind."""
-    return _NARROWER[kind]  # type: ignore[return-value]
-
-
-_NARROWER: dict[Noun | Verb, tuple[Noun | Verb, ...]] = {
-    kind: tuple(word for word in (*NOUNS, *VERBS) if word.kind == kind)
-    for kind in (*NOUNS, *VERBS) if kind.kind is None
+NARROWER_NOUNS = {
+    kind: tuple(noun for noun in NOUNS if noun.broader == kind)
+    for kind in NOUNS
+    if kind.broader is None
+}
+NARROWER_VERBS = {
+    kind: tuple(verb for verb in VERBS if verb.broader == kind)
+    for kind in VERBS
+    if kind.broader is None
 }

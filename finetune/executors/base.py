@@ -81,14 +81,15 @@ class Worker:
         Raises:
             SeedbedError: where the model or the data cannot be loaded.
         """
-        from finetune.training import train
+        from finetune.training import begin, train
 
         task = self._supplies.tasks[trial.task]
         model = self._model(task.outputs)
         training, validation, started = self._load(trial, task, model)
         yield Started(started.facts, started.machine)
         try:
-            status = yield from train(trial, model, training, validation, task.metric)
+            state = begin(trial, model)
+            status = yield from train(trial, model, state, training, validation, task.metric)
         except Exception as error:  # noqa: BLE001 — whatever it is, it is this trial's alone
             yield Ended(Status.FAILED, _one_line(error))
         else:

@@ -64,7 +64,7 @@ def test_two_hundred_steps_are_those_of_the_definition(
     gradients = [
         [rng.normal(size=(5, 4)) * rng.exponential(), rng.normal(size=4)] for _ in range(200)
     ]
-    rates = [learning_rate(recipe, step, 200) for step in range(200)]
+    rates = [learning_rate(recipe, step, 67) for step in range(200)]
     module = Two()
     optimizer = build_optimizer(module, recipe)
     for step, rate in zip(gradients, rates, strict=True):
@@ -90,18 +90,30 @@ def test_two_hundred_steps_are_those_of_the_definition(
 def test_the_schedule_is_that_of_transformers() -> None:
     from transformers import get_linear_schedule_with_warmup
 
-    recipe = Recipe(learning_rate=1.0, warmup=0.1)
+    recipe = Recipe(learning_rate=1.0, warmup=0.1, epochs=3)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     schedule = get_linear_schedule_with_warmup(optimizer, math.ceil(0.1 * 57), 57)
     for step in range(57):
-        assert learning_rate(recipe, step, 57) == pytest.approx(schedule.get_last_lr()[0])
+        assert learning_rate(recipe, step, 19) == pytest.approx(schedule.get_last_lr()[0])
         optimizer.step()
         schedule.step()
-    assert learning_rate(recipe, 57, 57) == 0.0
+    assert learning_rate(recipe, 57, 19) == 0.0
 
 
 def test_without_warm_up_the_first_step_has_the_whole_rate() -> None:
     assert learning_rate(Recipe(warmup=0.0, learning_rate=0.5), 0, 10) == 0.5
+
+
+def test_as_released_the_rate_warms_up_anew_in_each_epoch() -> None:
+    recipe = Recipe(schedule="as released", learning_rate=1.0, epochs=2, warmup=0.1)
+    rates = [learning_rate(recipe, step, 20) for step in range(40)]
+    # Written out from the definition: warm-up is over 4 of the 40 steps.
+    assert rates[0] == rates[20] == 0.0
+    assert rates[2] == pytest.approx((2 / 4) * (2 / 4))
+    assert rates[4] == pytest.approx(0.9 * 0.9)
+    assert rates[10] == pytest.approx(0.75 * 0.75)
+    assert rates[22] == pytest.approx((2 / 4) * (1 - 22 / 40))
+    assert rates[39] == pytest.approx((1 - 19 / 40) * (1 - 39 / 40))
 
 
 def test_a_small_gradient_is_left_as_it_is() -> None:

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune.contract import RECIPE_COLUMNS
-from finetune.study import Recipe, Trial, format_seeds, parse_seeds
+from finetune.errors import SeedbedError
+from finetune.grid import plan
+from finetune.study import RECIPES, Recipe, Trial, format_seeds, parse_seeds
+from finetune.study_file import parse_study
 
 TRIAL = Trial(
     study="s",
@@ -75,6 +78,32 @@ def test_the_paper_evaluates_thirty_times_and_before_the_first_step() -> None:
 def test_every_hundred_steps_still_evaluates_at_the_ends_of_epochs() -> None:
     steps = Recipe(evaluate="every 100 steps").evaluation_steps(250)
     assert steps == (0, 100, 200, 250, 300, 400, 500, 600, 700, 750)
+
+
+def test_as_released_evaluates_densely_at_first() -> None:
+    steps = RECIPES["released-code"].evaluation_steps(400)
+    first = [step for step in steps if step <= 400]
+    assert first[:51] == list(range(51))
+    assert first[51:54] == [51, 61, 71]
+    assert [step for step in first if step > 291] == [321, 361, 400]
+    second = [step - 400 for step in steps if 400 < step <= 800]
+    assert second == [1, 41, 81, 121, 161, 201, 241, 281, 321, 361, 400]
+
+
+def test_recipes_can_be_named_and_changed_field_by_field() -> None:
+    text = "study: s\nmodel: embedded\nwi_seeds: 1\ndo_seeds: 1\n"
+    named = parse_study(text + "tasks: [entailment]\nrecipe: modern\n", "study.yaml")
+    assert named.recipe == RECIPES["modern"]
+    changed = parse_study(
+        text
+        + "tasks: [{task: entailment, recipe: {preset: released-code, dropout: 0.2}}]\n"
+        + "recipe: modern\n",
+        "study.yaml",
+    )
+    (grid,) = plan(changed).grids
+    assert grid.recipe == RECIPES["released-code"].model_copy(update={"dropout": 0.2})
+    with pytest.raises(SeedbedError, match=r"line 6: recipe: 'fancy' is no recipe; the recipes"):
+        parse_study(text + "tasks: [entailment]\nrecipe: fancy\n", "study.yaml")
 
 
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 60))

@@ -1,7 +1,10 @@
 """The loop: what it computes, what each seed changes in it, and how it ends."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +13,13 @@ import torch
 from sklearn.metrics import accuracy_score
 
 from finetune.contract import Status
+from finetune.errors import SeedbedError
 from finetune.events import Evaluation, Step
 from finetune.model import EncodedSplit, Model
 from finetune.pretrained import Pretrained
 from finetune.study import Trial
 from finetune.tasks import Task
-from finetune.training import batches, evaluate, train
+from finetune.training import batches, begin, evaluate, load_state, save_state, train
 
 
 @dataclass
@@ -47,7 +51,7 @@ def splits(model: Model, reviews: Task) -> tuple[EncodedSplit, EncodedSplit]:
 def run(model: Model, splits: tuple[EncodedSplit, EncodedSplit]) -> Callable[[Trial], Course]:
     def run(trial: Trial) -> Course:
         course = Course([], [], Status.RUNNING)
-        events = train(trial, model, *splits, "accuracy")
+        events = train(trial, model, begin(trial, model), *splits, "accuracy")
         while True:
             try:
                 event = next(events)
@@ -90,14 +94,15 @@ def test_without_dropout_the_dropout_seed_changes_nothing(run: Any, make_trial: 
     assert one.losses == other.losses
 
 
-def test_the_losses_are_those_of_a_loop_written_with_transformers_alone(
+def test_a_whole_run_is_that_of_the_hugging_face_trainer(
     run: Any,
     make_trial: Any,
     tiny_pretrained: Pretrained,
     model: Model,
     splits: tuple[EncodedSplit, EncodedSplit],
+    tmp_path: Path,
 ) -> None:
-    from transformers import AutoModelForSequenceClassification, get_linear_schedule_with_warmup
+    from transformers import Trainer, TrainingArguments
 
     trial = make_trial(
         dropout=0.0, clipping="global", bias_correction=True, batch_size=6, epochs=3,
@@ -105,41 +110,102 @@ def test_the_losses_are_those_of_a_loop_written_with_transformers_alone(
     )  # fmt: skip
     course = run(trial)
 
-    reference = AutoModelForSequenceClassification.from_pretrained(tiny_pretrained.location)
-    model.reset(trial.wi_seed)
-    reference.load_state_dict(model.module.state_dict())
-    reference.eval()
     training = splits[0]
-    decayed = [
-        p for n, p in reference.named_parameters() if not n.endswith(("bias", "Norm.weight"))
-    ]
-    others = [p for n, p in reference.named_parameters() if n.endswith(("bias", "Norm.weight"))]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}],
-        lr=5e-3,
-        eps=1e-6,
+    model.reset(trial.wi_seed)
+    reference, _ = tiny_pretrained.classifier(2)
+    reference.load_state_dict(model.module.state_dict())
+    for module in reference.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+
+    class InOurOrder(Trainer):
+        def get_train_dataloader(self) -> Any:
+            # One pass holds all epochs, so that each has an order of its own.
+            return [
+                {**training.batch(examples), "labels": training.labels[examples]}
+                for examples in batches(trial, len(training))
+            ]
+
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path),
+        num_train_epochs=1,
+        learning_rate=trial.recipe.learning_rate,
+        weight_decay=trial.recipe.weight_decay,
+        adam_epsilon=trial.recipe.adam_epsilon,
+        max_grad_norm=1.0,
+        warmup_steps=math.ceil(0.1 * len(course.losses)),
+        logging_steps=1,
+        logging_strategy="steps",
+        save_strategy="no",
+        report_to="none",
+        use_cpu=True,
+        disable_tqdm=True,
     )
-    schedule = get_linear_schedule_with_warmup(optimizer, 3, 21)
-    losses = []
-    for examples in batches(trial, len(training)):
-        output = reference(**training.batch(examples), labels=training.labels[examples])
-        losses.append(output.loss.item())
-        optimizer.zero_grad()
-        output.loss.backward()
-        torch.nn.utils.clip_grad_norm_(reference.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-    np.testing.assert_allclose(course.losses, losses, rtol=1e-4, atol=1e-6)
+    with torch.random.fork_rng():
+        trainer = InOurOrder(reference, arguments)
+        trainer.train()
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    np.testing.assert_allclose(course.losses, losses, rtol=1e-4, atol=1e-4)
     assert np.ptp(losses) > 0.05
+
+
+@pytest.mark.parametrize("stop", range(1, 15, 3))
+@pytest.mark.parametrize("recipe", ["paper", "released"])
+def test_a_trial_stopped_anywhere_goes_on_to_the_same_numbers(
+    run: Any,
+    make_trial: Any,
+    model: Model,
+    splits: tuple[EncodedSplit, EncodedSplit],
+    tmp_path: Path,
+    stop: int,
+    recipe: str,
+) -> None:
+    fields = {"paper": {}, "released": {"dropout_until_evaluated": True, "schedule": "as released"}}
+    trial = make_trial(**fields[recipe])
+    whole = run(trial)
+    state = begin(trial, model)
+    events: list[Any] = list(islice(train(trial, model, state, *splits, "accuracy"), stop))
+    save_state(tmp_path / "state", trial, model, state)
+
+    run(make_trial(wi_seed=99, do_seed=98))
+    state = load_state(tmp_path / "state", trial, model)
+    events += train(trial, model, state, *splits, "accuracy")
+    assert [e.loss for e in events if isinstance(e, Step)] == whole.losses
+    evaluations = [e for e in events if isinstance(e, Evaluation)]
+    assert [replace(e, time=0) for e in evaluations] == [
+        replace(e, time=0) for e in whole.evaluations
+    ]
+
+
+def test_a_state_is_taken_up_by_its_own_trial_alone(
+    make_trial: Any, model: Model, tmp_path: Path
+) -> None:
+    trial = make_trial()
+    save_state(tmp_path / "state", trial, model, begin(trial, model))
+    with pytest.raises(SeedbedError, match="holds the state of trial"):
+        load_state(tmp_path / "state", make_trial(wi_seed=5), model)
 
 
 def test_an_epoch_sees_every_example_once_in_the_seeds_order(make_trial: Any) -> None:
     trial = make_trial(epochs=2, batch_size=8)
     seen = list(batches(trial, 37))
     assert [len(batch) for batch in seen] == [8, 8, 8, 8, 5] * 2
+    for start in range(10):
+        later = list(batches(trial, 37, start))
+        assert all(np.array_equal(a, b) for a, b in zip(later, seen[start:], strict=True))
     first, second = np.concatenate(seen[:5]), np.concatenate(seen[5:])
     assert sorted(first) == sorted(second) == list(range(37))
     assert not np.array_equal(first, second)
+
+
+def test_dropout_until_evaluated_is_off_after_each_epochs_first_evaluation(
+    run: Any, make_trial: Any
+) -> None:
+    """Five steps an epoch, evaluated after the second: dropout in steps 1 and 2 of each alone."""
+    fields = {"dropout_until_evaluated": True, "learning_rate": 1e-20, "clipping": "none"}
+    one, other = run(make_trial(**fields)), run(make_trial(**fields, dropout_seed=77))
+    differs = [a != b for a, b in zip(one.losses, other.losses, strict=True)]
+    assert differs == [True, True, False, False, False] * 2
 
 
 def test_it_evaluates_when_the_recipe_says(run: Any, make_trial: Any) -> None:
@@ -205,7 +271,8 @@ def test_regression_learns_values_by_squared_error(
     encoded = model.encode(values, 16)
     assert encoded.labels.dtype == torch.float32
     trial = make_trial(learning_rate=3e-3, epochs=40, dropout=0.0, bias_correction=True)
-    events = list(train(trial, model, encoded, encoded, "pearson_and_spearman"))
+    state = begin(trial, model)
+    events = list(train(trial, model, state, encoded, encoded, "pearson_and_spearman"))
     evaluations = [event for event in events if isinstance(event, Evaluation)]
     start = values.labels.astype(np.float32)
     assert evaluations[0].loss == pytest.approx(float((start**2).mean()), rel=0.1)
