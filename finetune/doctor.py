@@ -123,9 +123,7 @@ def _store(store: str) -> Finding:
         studies = Tracker(store).studies()
     except SeedbedError as error:
         return Finding(Verdict.BAD, "tracking store", str(error))
-    found = (
-        f"{store}: {len(studies)} studies ({', '.join(studies)})" if studies else f"{store}: empty"
-    )
+    found = f"{store}: {', '.join(studies) or 'no study yet'}"
     if file is not None and not _is_tuned(file):
         return Finding(
             Verdict.NOTE,

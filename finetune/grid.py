@@ -1,50 +1,42 @@
 """The grid of a study: which trials there are, and which of them are left to run."""
 
 import json
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, fields
 
 from finetune.pretrained import Pretrained, find_pretrained
-from finetune.study import FOLLOW_DATA_ORDER, Recipe, Study, Trial, format_seeds, parse_seeds
+from finetune.study import (
+    FOLLOW_DATA_ORDER,
+    Recipe,
+    Setting,
+    Study,
+    StudyTask,
+    Trial,
+    format_seeds,
+    parse_seeds,
+)
 from finetune.tasks import Task, find_task, own_hub_task, own_task
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(Setting):
     """The trials of one task of a study: what one MLflow experiment holds.
 
-    Attributes are those of `Trial`, with several seeds of each kind. `dropout_seeds` is None where
-    each trial's dropout seed is its DO seed.
+    Attributes, besides those of its setting:
+        wi_seeds: seeds of the head's weights.
+        do_seeds: seeds of the data order.
+        dropout_seeds: seeds of the dropout masks; None where each trial's is its DO seed.
     """
 
-    study: str
-    task: str
-    model: str
-    model_fingerprint: str
-    data_fingerprint: str
-    train_limit: int | None
-    validation_limit: int | None
-    recipe: Recipe
     wi_seeds: tuple[int, ...]
     do_seeds: tuple[int, ...]
     dropout_seeds: tuple[int, ...] | None
 
     def trials(self) -> list[Trial]:
         """Return every trial of the grid, WI seed by WI seed."""
+        setting = {field.name: getattr(self, field.name) for field in fields(Setting)}
         return [
-            Trial(
-                study=self.study,
-                task=self.task,
-                model=self.model,
-                model_fingerprint=self.model_fingerprint,
-                data_fingerprint=self.data_fingerprint,
-                train_limit=self.train_limit,
-                validation_limit=self.validation_limit,
-                recipe=self.recipe,
-                wi_seed=wi_seed,
-                do_seed=do_seed,
-                dropout_seed=dropout_seed,
-            )
+            Trial(**setting, wi_seed=wi_seed, do_seed=do_seed, dropout_seed=dropout_seed)
             for wi_seed in self.wi_seeds
             for do_seed in self.do_seeds
             for dropout_seed in (self.dropout_seeds or (do_seed,))
@@ -104,7 +96,7 @@ def plan(study: Study) -> Plan:
     pretrained = find_pretrained(
         study.model, revision=study.model_revision, trust_remote_code=study.trust_remote_code
     )
-    tasks = _find_tasks(study)
+    tasks = [_find_task(entry, study) for entry in study.tasks]
     grids = tuple(
         Grid(
             study=study.study,
@@ -126,39 +118,14 @@ def plan(study: Study) -> Plan:
     return Plan(pretrained, {task.name: task for task in tasks}, grids)
 
 
-def _find_tasks(study: Study) -> Sequence[Task]:
-    tasks: list[Task] = []
-    for entry in study.tasks:
-        own = entry.data
-        if own is None:
-            tasks.append(find_task(entry.task, data_dir=entry.data_dir or study.data_dir))
-        elif own.hub is not None:
-            tasks.append(
-                own_hub_task(
-                    entry.task,
-                    repo=own.hub,
-                    config=own.config,
-                    revision=own.revision,
-                    train_split=own.train_split,
-                    validation_split=own.validation_split,
-                    text=own.text,
-                    label=own.label,
-                    labels=own.labels,
-                    metric=own.metric,
-                )
-            )
-        else:
-            assert own.train is not None
-            assert own.validation is not None
-            tasks.append(
-                own_task(
-                    entry.task,
-                    train=own.train,
-                    validation=own.validation,
-                    text=own.text,
-                    label=own.label,
-                    labels=own.labels,
-                    metric=own.metric,
-                )
-            )
-    return tasks
+def _find_task(entry: StudyTask, study: Study) -> Task:
+    own = entry.data
+    if own is None:
+        return find_task(entry.task, data_dir=entry.data_dir or study.data_dir)
+    columns = own.model_dump(include={"text", "label", "labels", "metric"})
+    if own.hub is None:
+        assert own.train is not None
+        assert own.validation is not None
+        return own_task(entry.task, train=own.train, validation=own.validation, **columns)
+    where = own.model_dump(include={"config", "revision", "train_split", "validation_split"})
+    return own_hub_task(entry.task, repo=own.hub, **where, **columns)

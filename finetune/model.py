@@ -74,22 +74,28 @@ class Model:
             device: where to compute.
 
         Raises:
-            SeedbedError: where the encoder cannot be loaded.
+            SeedbedError: where the encoder cannot be loaded, or cannot be trained by the rules of
+                a study: one that draws random numbers outside the trial's streams, or one whose
+                outputs for an example depend on how far its batch is filled up.
         """
-        self.device = device
+        self.device = torch.device("cpu")
         self.tokenizer = pretrained.tokenizer()
-        module, self._fresh = pretrained.classifier(outputs)
-        positions = getattr(module.config, "max_position_embeddings", None) or sys.maxsize
-        self._longest = min(positions, self.tokenizer.model_max_length)
-        self.module = nn.Module.to(module, device)
+        self.module, self._fresh = pretrained.classifier(outputs)
+        self._tells_segments = _tells_segments(self.module)
+        self._longest = min(_positions(self.module), self.tokenizer.model_max_length)
         self._pretrained = {
             name: value.detach().clone() for name, value in self.module.state_dict().items()
         }
+        self._try_out(pretrained.name)
+        self.device = device
+        nn.Module.to(self.module, device)
+        self._pretrained = {name: value.to(device) for name, value in self._pretrained.items()}
 
     def reset(self, wi_seed: int) -> None:
         """Go back to the pretrained weights, and draw a fresh head.
 
-        Weights of the head are drawn from N(0, 0.02²); its biases are zero, its norms one.
+        Weights of the head are drawn from N(0, 0.02²), those of its norms are one, and its biases
+        zero.
         """
         self.module.load_state_dict(self._pretrained)
         index = 0
@@ -97,12 +103,15 @@ class Model:
             for name, parameter in self.module.named_parameters():
                 if name not in self._fresh:
                     continue
-                if parameter.ndim >= 2:
+                owner = self.module.get_submodule(name.rpartition(".")[0])
+                if name.endswith("bias"):
+                    parameter.fill_(0.0)
+                elif "norm" in type(owner).__name__.lower():
+                    parameter.fill_(1.0)
+                else:
                     weights = head_weights(wi_seed, index, tuple(parameter.shape))
                     parameter.copy_(torch.from_numpy(weights))
                     index += 1
-                else:
-                    parameter.fill_(0.0 if name.endswith("bias") else 1.0)
 
     def encode(self, split: Split, max_length: int) -> EncodedSplit:
         """Tokenise a split; what is longer than `max_length` tokens is cut off.
@@ -116,11 +125,17 @@ class Model:
                 f"{self._longest} tokens. Set max_length to that or less."
             )
         encoding = self.tokenizer(
-            *_columns(split.texts), truncation=True, max_length=max_length, padding=False
+            *_columns(split.texts),
+            truncation=True,
+            max_length=max_length,
+            padding=False,
+            # Some tokenizers leave them out though the encoder was pretrained with them, and some
+            # give them to an encoder that has no table for them.
+            return_token_type_ids=self._tells_segments,
         )
-        names = [name for name in self.tokenizer.model_input_names if name in encoding]
+        names = list(encoding.keys())
         pads = {
-            "input_ids": self.tokenizer.pad_token_id or 0,
+            "input_ids": self.tokenizer.pad_token_id,
             "token_type_ids": self.tokenizer.pad_token_type_id,
             "attention_mask": 0,
         }
@@ -137,6 +152,79 @@ class Model:
         inputs = {name: value.to(self.device) for name, value in batch.items()}
         logits: Tensor = self.module(**inputs).logits
         return logits
+
+    def _try_out(self, name: str) -> None:
+        """Compute the outputs of a few words and see that the model keeps the rules of a study."""
+        if self.tokenizer.pad_token_id is None:
+            raise SeedbedError(
+                f"model {name}: its tokenizer has no padding token, so its examples cannot be put "
+                "into batches. Choose an encoder such as BERT or RoBERTa."
+            )
+        texts = (("a",), ("a b c d e f g",))
+        split = Split(texts, np.zeros(len(texts), dtype=np.int64))
+        self.reset(0)
+        self.module.eval()
+        try:
+            encoded = self.encode(split, min(self._longest, 16))
+            both = encoded.batch(np.arange(2))
+            with torch.inference_mode():
+                alone, beside = self(encoded.batch(np.arange(1))), self(both)[:1]
+            draws = self._draws_elsewhere(both)
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+            raise SeedbedError(
+                f"model {name}: it cannot take the batches that its own tokenizer makes: {reason}. "
+                "See that tokenizer and model belong together, or choose another encoder."
+            ) from error
+        if draws:
+            raise SeedbedError(
+                f"model {name}: in training it draws random numbers that are not plain dropout and "
+                "cannot be taken from the trial's own stream, so no seed would govern them. "
+                "Choose another encoder."
+            )
+        if not torch.allclose(alone, beside, rtol=1e-3, atol=1e-4):
+            raise SeedbedError(
+                f"model {name}: its outputs for an example change when its batch is filled up on "
+                f"the {encoded.padding_side}, so they would depend on the examples beside it. Set "
+                "the tokenizer's padding_side as the model needs it, or choose another encoder."
+            )
+
+    def _draws_elsewhere(self, batch: Batch) -> bool:
+        """Say whether a training step on the CPU draws from PyTorch's global generator."""
+        with torch.random.fork_rng(devices=()), torch.no_grad():
+            before = torch.random.get_rng_state()
+            with dropout(self.module, 0.1, DropoutBits(0, 0)):
+                self(batch)
+            return not torch.equal(before, torch.random.get_rng_state())
+
+
+def _positions(module: nn.Module) -> int:
+    """Return how many tokens an encoder has positions for; `sys.maxsize` where it knows no end."""
+    positions = getattr(module.config, "max_position_embeddings", None)
+    # XLNet, whose positions are relative, says -1.
+    longest = positions if isinstance(positions, int) and positions > 0 else sys.maxsize
+    for name, table in module.named_modules():
+        # RoBERTa and its kin number the tokens from the row after that of the padding.
+        if (
+            isinstance(table, nn.Embedding)
+            and name.endswith("position_embeddings")
+            and table.padding_idx is not None
+        ):
+            longest = min(longest, table.num_embeddings - table.padding_idx - 1)
+    return longest
+
+
+def _tells_segments(module: nn.Module) -> bool:
+    """Say whether an encoder tells the first text of a pair from the second by token types.
+
+    Either it has a table of more than one token type, or, like XLNet, weights for whether two
+    tokens are of the same.
+    """
+    return any(
+        name.endswith("seg_embed")
+        or (name.endswith("token_type_embeddings.weight") and len(parameter) > 1)
+        for name, parameter in module.named_parameters()
+    )
 
 
 def _columns(texts: Sequence[Texts]) -> list[list[str]]:
@@ -173,12 +261,24 @@ class _SeededDropout(TorchFunctionMode):
         self, func: Any, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if func is nn.functional.dropout:
+            return self._dropout(*args, **(kwargs or {}))
+        if func is torch.dropout:
             return self._drop(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
-    def _drop(self, values: Tensor, *, training: bool = True, **_: object) -> Tensor:
-        if not training or self._probability == 0:
-            return values
-        kept = self._bits.kept(values.numel(), self._probability)
-        mask = torch.from_numpy(kept).view(values.shape).to(values.device)
-        return values * (mask * self._scale).to(values.dtype)
+    def _dropout(
+        self,
+        input: Tensor,  # noqa: A002 — torch.nn.functional.dropout's own names
+        p: float = 0.5,
+        training: bool = True,
+        inplace: bool = False,
+    ) -> Tensor:
+        dropped = self._drop(input, p, training)
+        return input.copy_(dropped) if inplace else dropped
+
+    def _drop(self, input: Tensor, p: float, train: bool) -> Tensor:  # noqa: A002, ARG002
+        if not train or self._probability == 0:
+            return input
+        kept = self._bits.kept(input.numel(), self._probability)
+        mask = torch.from_numpy(kept).view(input.shape).to(input.device)
+        return input * (mask * self._scale).to(input.dtype)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from finetune.errors import SeedbedError
 
 if TYPE_CHECKING:
+    from torch.nn import Parameter
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 EMBEDDED = "embedded"
@@ -93,6 +94,10 @@ class Pretrained:
             The model in fp32 on the CPU, and the names of its parameters that are not pretrained:
             those outside the encoder, and those that the checkpoint lacks. Their values are not
             yet anybody's: they are for the trial to draw.
+
+        Raises:
+            SeedbedError: where there is no such model, or its weights are not the encoder's that
+                its configuration describes.
         """
         import torch
         from transformers import AutoModelForSequenceClassification
@@ -112,14 +117,46 @@ class Pretrained:
                 dtype=torch.float32,
                 output_loading_info=True,
             )
-        encoder = f"{model.base_model_prefix}."
-        absent = {*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])}
+        encoder = self._encoder(model)
+        missing = frozenset(report["missing_keys"])
+        self._see_that_it_is_pretrained(
+            encoder, missing, frozenset(entry[0] for entry in report["mismatched_keys"])
+        )
         fresh = frozenset(
-            name
-            for name, _ in model.named_parameters()
-            if name in absent or not name.startswith(encoder)
+            name for name, _ in model.named_parameters() if name in missing or name not in encoder
         )
         return model, fresh
+
+    def _encoder(self, model: "PreTrainedModel") -> "dict[str, Parameter]":
+        """Return the parameters of a classifier's encoder, by their names in the classifier."""
+        body = model.base_model
+        if body is model:
+            raise SeedbedError(
+                f"model {self.name}: {type(model).__name__} does not tell its encoder from its "
+                "head. Choose another encoder."
+            )
+        inside = {id(parameter) for parameter in body.parameters()}
+        return {name: p for name, p in model.named_parameters() if id(p) in inside}
+
+    def _see_that_it_is_pretrained(
+        self, encoder: "dict[str, Parameter]", missing: frozenset[str], misshapen: frozenset[str]
+    ) -> None:
+        """Refuse an encoder that a checkpoint fills with weights of other shapes, or hardly."""
+        wrong = sorted(misshapen & encoder.keys())
+        if wrong:
+            raise SeedbedError(
+                f"model {self.name}: the shapes of {len(wrong)} of the encoder's weights, "
+                f"{wrong[0]} the first, are not those of config.json. Give the configuration that "
+                "the weights were saved with."
+            )
+        # A layer that only fine-tuning needs, such as a pooler, may be missing; most may not.
+        absent = sum(p.numel() for name, p in encoder.items() if name in missing)
+        if 2 * absent > sum(p.numel() for p in encoder.values()):
+            raise SeedbedError(
+                f"model {self.name}: the checkpoint holds less than half of the encoder's weights; "
+                f"{min(missing & encoder.keys())} is one that is missing. Give the checkpoint of a "
+                f"pretrained {type(self.config(outputs=2)).model_type} model."
+            )
 
 
 def find_pretrained(

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -308,8 +308,8 @@ class Study(_Section):
 
 # ── Trials ───────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True)
-class Trial:
-    """One fine-tuning episode: all that its numbers depend on, and the study it belongs to.
+class Setting:
+    """All that the trials of one task of a study share.
 
     Attributes:
         study: the study's name.
@@ -320,9 +320,6 @@ class Trial:
         train_limit: how many training examples are used; None for all.
         validation_limit: how many validation examples are used; None for all.
         recipe: the recipe.
-        wi_seed: seed of the head's weights.
-        do_seed: seed of the data order.
-        dropout_seed: seed of the dropout masks.
     """
 
     study: str
@@ -333,6 +330,18 @@ class Trial:
     train_limit: int | None
     validation_limit: int | None
     recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Trial(Setting):
+    """One fine-tuning episode: all that its numbers depend on, and the study it belongs to.
+
+    Attributes, besides those of its setting:
+        wi_seed: seed of the head's weights.
+        do_seed: seed of the data order.
+        dropout_seed: seed of the dropout masks.
+    """
+
     wi_seed: int
     do_seed: int
     dropout_seed: int
@@ -346,7 +355,7 @@ class Trial:
         a field added later leaves the ids of finished trials as they are.
         """
         content = {
-            **{name: value for name, value in vars(self).items() if name not in ("recipe", "id")},
+            **{field.name: getattr(self, field.name) for field in fields(self)},
             "recipe": self.recipe.model_dump(exclude_defaults=True),
         }
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
