@@ -41,14 +41,24 @@ def run(
     end are noted as interrupted.
 
     Raises:
-        SeedbedError: where the store cannot be written, or no trial could be run.
+        SeedbedError: where the data of a task has faults, the store cannot be written, or no trial
+            could be run.
     """
-    for grid in plan.grids:
-        tracker.prepare(grid)
+    for name in {trial.task for trial in trials}:
+        # Workers read the data too; a fault in it is better known now than after hours.
+        plan.tasks[name].source.read()
+    prepared = False
     try:
         for report in executor.run(trials):
+            if not prepared:
+                # Only now that a worker has begun, so that a model that cannot be loaded leaves
+                # nothing in the store.
+                for grid in plan.grids:
+                    tracker.prepare(grid)
+                prepared = True
             tracker.record(report.trial, report.event)
             yield report
     finally:
         tracker.close()
-    tracker.analyze()
+    if prepared:
+        tracker.analyze()

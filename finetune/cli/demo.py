@@ -70,7 +70,7 @@ def demo(
             )
         )
     )
-    screen.print(f"\nTry next, after [bold]cd {folder}[/]:\n", highlight=False)
+    screen.print(f"\nTry next, after [bold]cd {folder}{_activation(folder)}[/]:\n")
     screen.print(
         display.numbered(
             (
@@ -84,3 +84,15 @@ def demo(
         ),
         markup=False,
     )
+
+
+def _activation(folder: Path) -> str:
+    """Return what makes `finetune` known to the shell, where a `make` has run it and it is not."""
+    import os
+    import shutil
+    import sys
+
+    script = Path(sys.argv[0]).absolute().parent / "activate"
+    if shutil.which("finetune") or not script.exists():
+        return ""
+    return f" && . {os.path.relpath(script, folder)}"

@@ -101,7 +101,8 @@ def run_study(
     left = trials_left(laid_out, tracker, retry_failed=retry_failed)
     total = len(laid_out.trials())
     screen.print(
-        f"Study [bold]{study.study}[/]: {total} trials of {laid_out.pretrained.name} on "
+        f"Study [bold]{study.study}[/]: {total} trial{'s' if total > 1 else ''} of "
+        f"{laid_out.pretrained.name} on "
         f"{', '.join(laid_out.tasks)}; {total - len(left)} done, {len(left)} to run."
     )
     if left:

@@ -32,7 +32,7 @@ def _with_word(sentence: Sentence, place: int, dice: Dice) -> Sentence:
 
 
 def _with_no_moved(clause: Clause, sentence: Sentence) -> Sentence | None:
-    """Turn *no king near the queen ever …* into *the king near no queen ever …*, where it can be."""
+    """Turn *no king near the queen ever …* into *the king near no queen ever …*, if it can be."""
     subject = clause.subject
     if not clause.ever or clause.negated or subject.modifier is None:
         return None

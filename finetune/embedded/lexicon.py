@@ -53,7 +53,7 @@ class Verb:
     Attributes:
         base: with a plural subject and after *do*.
         s: with a singular subject.
-        participle: in the passive; empty for an intransitive verb.
+        participle: in the passive; empty for a verb that is done to things alone, or to nothing.
         objects: the classes of noun it takes; empty for an intransitive verb.
         broader: the verb that it is a way of; none for a verb that itself names a kind.
     """
@@ -145,8 +145,7 @@ VERBS = (
             "doubt/doubted"),
     *_verbs(LIVING | _THINGS, "notice/noticed", "see/seen", "hear/heard", "smell/smelled",
             "watch/watched"),
-    *_verbs(_THINGS, "take/taken", "steal/stolen", "grab/grabbed", "borrow/borrowed",
-            "collect/collected"),
+    *_verbs(_THINGS, "take", "steal", "grab", "borrow", "collect"),
 )  # fmt: skip
 """Each kind, then what is of that kind."""
 

@@ -197,7 +197,8 @@ def new_encoder(generator: torch.Generator) -> BertForPreTraining:
                 parameter.fill_(1.0 if name.endswith("LayerNorm.weight") else 0.0)
             else:
                 parameter.normal_(0.0, INITIAL_DEVIATION, generator=generator)
-    return encoder.eval()
+    encoder.eval()
+    return encoder
 
 
 def losses(encoder: BertForPreTraining, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -306,6 +307,8 @@ def pretrain(output: Path, say: Callable[[str], None]) -> None:
         encoder.save_pretrained(folder)
         BertTokenizer(vocab=TOKEN_IDS, model_max_length=128).save_pretrained(folder)
         (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        for file in folder.iterdir():
+            file.chmod(0o644)  # safetensors keeps what it writes from other users
     say(f"Wrote {output}.")
 
 

@@ -19,9 +19,6 @@ from finetune.embedded.entailment import Change, edits, restate
 from finetune.embedded.grammar import draw_clause, draw_topic, draw_variation, text, words
 from finetune.tasks.task import Split, Task, TaskData, Texts
 
-TRAIN_SIZE = 640
-VALIDATION_SIZE = 256
-
 UNACCEPTABLE, ACCEPTABLE = 0, 1
 ENTAILMENT, NOT_ENTAILMENT = 0, 1
 
@@ -79,10 +76,14 @@ class Generated:
     Attributes:
         name: names the random stream, so that tasks and splits are drawn independently.
         draw: draws an example of a given label (0 or 1), or nothing.
+        train_size: examples to train on, an even number.
+        validation_size: examples to validate on, an even number.
     """
 
     name: str
     draw: Callable[[Dice, int], Texts | None]
+    train_size: int = 640
+    validation_size: int = 256
 
     def fingerprint(self) -> str:
         """Return a hash of every text and label."""
@@ -93,8 +94,8 @@ class Generated:
     def read(self) -> TaskData:
         """Draw the examples, in a fraction of a second."""
         return TaskData(
-            self._split("train", TRAIN_SIZE, held_out=False),
-            self._split("validation", VALIDATION_SIZE, held_out=True),
+            self._split("train", self.train_size, held_out=False),
+            self._split("validation", self.validation_size, held_out=True),
         )
 
     def _split(self, name: str, size: int, *, held_out: bool) -> Split:

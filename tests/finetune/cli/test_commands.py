@@ -187,6 +187,36 @@ def test_bad_input_is_one_message_and_leaves_nothing_behind(
     assert {p for p in after.keys() ^ before.keys() if not p.name.startswith("mlflow.db-")} == set()
 
 
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ("", "holds no examples: it is empty"),
+        ("text\tlabel\ngood film\t1\nbad", "line 3: 1 column instead of 2"),
+        ("text\tlabel\ngood film\t7\n", "line 2: 'label' is '7'; allowed are 'no', 'yes'"),
+        ("words\tlabel\ngood film\tno\n", "there is no column 'text'"),
+    ],
+    ids=["empty", "truncated", "label out of range", "missing column"],
+)
+def test_data_with_faults_is_refused_before_anything_is_written(
+    main: Run, tmp_path: Path, tiny_encoder: Path, train: str, message: str
+) -> None:
+    (tmp_path / "train.tsv").write_text(train)
+    (tmp_path / "dev.tsv").write_text("text\tlabel\ngood film\tyes\nbad\tno\n")
+    data = "{train: train.tsv, validation: dev.tsv, text: text, labels: ['no', 'yes']}"
+    (tmp_path / "study.yaml").write_text(
+        f'study: own\nmodel: "{tiny_encoder}"\nwi_seeds: 1\ndo_seeds: 1\n'
+        f"tasks: [{{task: own, data: {data}}}]\n"
+    )
+    failed = main("run", "study.yaml", cwd=tmp_path)
+    assert failed.returncode == 2
+    assert message in failed.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "dev.tsv",
+        "study.yaml",
+        "train.tsv",
+    ]
+
+
 def test_debug_shows_the_traceback_wherever_it_stands(workspace: Path) -> None:
     for arguments in (["--debug", "run", "nowhere"], ["run", "nowhere", "--debug"]):
         failed = finetune(*arguments, cwd=workspace)

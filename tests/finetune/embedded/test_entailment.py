@@ -26,12 +26,20 @@ from finetune.embedded.grammar import (
     text,
     words,
 )
-from finetune.embedded.lexicon import ADVERBS, NARROWER_NOUNS, NARROWER_VERBS, PREPOSITIONS, Noun, Verb
+from finetune.embedded.lexicon import (
+    ADVERBS,
+    NARROWER_NOUNS,
+    NARROWER_VERBS,
+    PREPOSITIONS,
+    Noun,
+    Verb,
+)
 
 WORLDS = 250
 """Worlds in which what follows must be true; what does not is looked for in ten times as many."""
 SIZE = 6
 NOTHING = -1
+LONGEST = 9
 
 
 @dataclass(frozen=True)
@@ -53,51 +61,64 @@ class World:
     meant: dict[tuple[Noun, bool], tuple[int, ...]]
 
 
-def draw_world(dice: Dice, topic: Topic) -> World:
-    """Draw a world of a few things of the kinds of a topic, in which much happens."""
-    kinds = [noun.kind for noun in (*topic.living, *topic.things, *topic.buildings)]
-    used = [kinds[dice.below(len(kinds))] for _ in range(2)]
-    named = {noun.kind: noun for noun in (*topic.living, *topic.things, *topic.buildings)}
+def draw_world(dice: Dice, clauses: tuple[Clause, ...]) -> World:
+    """Draw a world of a few things, most of them such as the clauses speak of."""
+    phrases = [phrase for clause in clauses for phrase in phrases_of(clause)]
+    mentioned = list(dict.fromkeys(phrase.noun for phrase in phrases))
+    done = list(dict.fromkeys(verb for clause in clauses for verb in verbs_of(clause)))
+    described = [phrase.adjective for phrase in phrases if phrase.adjective]
 
-    def noun(kind: Noun) -> Noun:
-        if dice.chance(2, 3):
-            return named[kind]
-        return dice.choice((kind, *NARROWER_NOUNS[kind]))
+    def noun() -> Noun:
+        chosen = dice.choice(mentioned)
+        unlike = (chosen.kind, *NARROWER_NOUNS[chosen.kind])
+        return dice.choice(unlike) if dice.chance(1, 4) else chosen
 
     def verb() -> Verb:
-        known = dice.choice(topic.verbs)
-        if dice.chance(2, 3):
-            return known
-        return dice.choice((known.kind, *NARROWER_VERBS[known.kind]))
+        chosen = dice.choice(done)
+        unlike = (chosen.kind, *NARROWER_VERBS[chosen.kind])
+        return dice.choice(unlike) if dice.chance(1, 4) else chosen
 
-    nouns = [noun(dice.choice(used) if dice.chance(2, 3) else dice.choice(kinds)) for _ in range(SIZE)]
     often = 1 + dice.below(12)
-    happens = {
-        (doer, to): [
-            (verb(), {adverb for adverb in ADVERBS if dice.chance(1, 2)})
-            for _ in range(4)
-            if dice.chance(often, 12)
-        ]
-        for doer in range(SIZE)
-        for to in range(NOTHING, SIZE)
-    }
-    places = {
-        (preposition, one, other)
-        for preposition in PREPOSITIONS
-        for one in range(SIZE)
-        for other in range(SIZE)
-        if dice.chance(often, 12)
-    }
+    nouns = [noun() for _ in range(SIZE)]
     order = dice.permutation(SIZE)
-    meant = {
-        (kind, many): tuple(
-            [thing for thing in order if nouns[thing].kind == kind][: 2 if many else 1]
-        )
-        for kind in kinds
-        for many in (False, True)
-    }
-    adjectives = [{a for a in topic.adjectives if dice.chance(2, 3)} for _ in range(SIZE)]
-    return World(nouns, adjectives, happens, places, meant)
+    return World(
+        nouns=nouns,
+        adjectives=[{it for it in described if dice.chance(3, 4)} for _ in range(SIZE)],
+        happens={
+            (doer, to): [
+                (verb(), {adverb for adverb in ADVERBS if dice.chance(2, 3)})
+                for _ in range(3)
+                if dice.chance(often, 12)
+            ]
+            for doer in range(SIZE)
+            for to in range(NOTHING, SIZE)
+        },
+        places={
+            (preposition, one, other)
+            for preposition in PREPOSITIONS
+            for one in range(SIZE)
+            for other in range(SIZE)
+            if dice.chance(often, 12)
+        },
+        meant={
+            (kind, many): tuple(
+                [thing for thing in order if nouns[thing].kind == kind][: 2 if many else 1]
+            )
+            for kind in {noun.kind for noun in mentioned}
+            for many in (False, True)
+        },
+    )
+
+
+def phrases_of(clause: Clause) -> list[NounPhrase]:
+    outer = [phrase for phrase in (clause.subject, clause.other) if phrase]
+    return outer + [phrase.modifier.noun_phrase for phrase in outer if phrase.modifier]
+
+
+def verbs_of(clause: Clause) -> list[Verb]:
+    outer = [phrase for phrase in (clause.subject, clause.other) if phrase]
+    inner = [it.modifier.verb for it in outer if isinstance(it.modifier, Relative)]
+    return [clause.verb, *inner]
 
 
 def is_true(clause: Clause, world: World) -> bool:
@@ -161,15 +182,19 @@ def describes(phrase: NounPhrase, thing: int, world: World) -> bool:
     return True
 
 
-def refuted(first: Clause, second: Clause, topic: Topic, dice: Dice, worlds: int) -> bool:
+def refuted(first: Clause, second: Clause, dice: Dice, worlds: int) -> bool:
     """Whether one of so many random worlds makes the first true and the second false."""
-    drawn = (draw_world(dice, topic) for _ in range(worlds))
+    drawn = (draw_world(dice, (first, second)) for _ in range(worlds))
     return any(is_true(first, world) and not is_true(second, world) for world in drawn)
 
 
 def draw(dice: Dice) -> tuple[Topic, Clause]:
-    topic = draw_topic(dice)
-    return topic, draw_clause(dice, topic)
+    """Draw a sentence of which a small world can be the counterexample: one of few words."""
+    while True:
+        topic = draw_topic(dice)
+        clause = draw_clause(dice, topic)
+        if len(words(clause)) <= LONGEST:
+            return topic, clause
 
 
 def wording(first: Clause, second: Clause) -> str:
@@ -191,7 +216,7 @@ def test_an_edit_follows_just_where_no_world_refutes_it(change: Change) -> None:
                 continue
             seen[cell] += 1
             worlds = WORLDS if edit.follows else 10 * WORLDS
-            assert refuted(clause, edit.clause, topic, dice, worlds) is not edit.follows, wording(
+            assert refuted(clause, edit.clause, dice, worlds) is not edit.follows, wording(
                 clause, edit.clause
             )
     assert set(seen) == set(wanted)
@@ -209,18 +234,21 @@ def test_an_edit_of_a_sentence_is_another_sentence() -> None:
 
 def test_a_restatement_follows() -> None:
     dice = Dice("test entailment", "restatements")
-    for _ in range(30):
+    for _ in range(15):
         topic, clause = draw(dice)
         restated = restate(clause, topic, dice)
         assert is_sentence(restated)
-        assert not refuted(clause, restated, topic, dice, WORLDS), wording(clause, restated)
+        assert not refuted(clause, restated, dice, WORLDS), wording(clause, restated)
 
 
 def test_a_variation_and_its_restatement_do_not_follow() -> None:
     dice = Dice("test entailment", "variations")
-    for _ in range(20):
+    judged = 0
+    while judged < 30:
         topic, clause = draw(dice)
         varied = draw_variation(dice, topic, clause)
         restated = restate(varied, topic, dice)
         for second in (varied, restated):
-            assert refuted(clause, second, topic, dice, 10 * WORLDS), wording(clause, second)
+            if len(words(second)) <= LONGEST:
+                judged += 1
+                assert refuted(clause, second, dice, 10 * WORLDS), wording(clause, second)

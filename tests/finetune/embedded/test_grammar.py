@@ -1,4 +1,6 @@
-"""The sentences of the language, checked against a recogniser that knows only word forms."""
+"""The sentences of the language."""
+
+from collections.abc import Callable
 
 import pytest
 
@@ -35,13 +37,26 @@ VERB = {verb.base: verb for verb in VERBS}
 
 
 def test_the_sentences_of_a_key_are_pinned() -> None:
-    assert [text(words(clause)) for _, clause in draws("pinned", 6)] == PINNED
+    assert [text(words(clause)) for _, clause in draws("pinned", 6)] == [
+        "some brown men take these small spades .",
+        "every dirty boy behind these dirty towers steals some knives .",
+        "no men are judged by the birds .",
+        "two small maids beside some castles are blamed by these birds .",
+        "these birds that feed the beast sing .",
+        "some strange woman judges these lions that the fathers hear .",
+    ]
 
 
-def test_what_is_drawn_is_a_sentence_and_worded_in_the_vocabulary() -> None:
-    for _, clause in draws("drawn"):
+def test_what_is_drawn_is_a_sentence_to_a_reader_too(
+    is_well_formed: Callable[[str], bool],
+) -> None:
+    seen = set()
+    for _, clause in draws("drawn", 3000):
         assert is_sentence(clause)
-        assert set(text(words(clause)).split()) <= set(VOCABULARY)
+        worded = text(words(clause))
+        assert is_well_formed(worded), worded
+        seen.update(worded.split())
+    assert seen == set(VOCABULARY)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +70,9 @@ def test_what_is_drawn_is_a_sentence_and_worded_in_the_vocabulary() -> None:
             "the queen does not watch a dog .",
         ),
         (
-            Clause(phrase("two", "queen", many=True), VERB["see"], phrase("a", "dog"), passive=True),
+            Clause(
+                phrase("two", "queen", many=True), VERB["see"], phrase("a", "dog"), passive=True
+            ),
             "two queens are seen by a dog .",
         ),
         (Clause(phrase("a", "nun"), VERB["feed"], reflexive=True), "a nun feeds herself ."),
