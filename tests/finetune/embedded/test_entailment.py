@@ -28,9 +28,12 @@ from finetune.embedded.grammar import (
 )
 from finetune.embedded.lexicon import (
     ADVERBS,
+    DETERMINERS,
     NARROWER_NOUNS,
     NARROWER_VERBS,
+    NOUNS,
     PREPOSITIONS,
+    VERBS,
     Noun,
     Verb,
 )
@@ -220,6 +223,21 @@ def test_an_edit_follows_just_where_no_world_refutes_it(change: Change) -> None:
                 clause, edit.clause
             )
     assert set(seen) == set(wanted)
+
+
+def test_the_voice_is_not_changed_where_that_changes_what_takes_scope() -> None:
+    """*Two kings feed a dog*, each his own; *a dog is fed by two kings*, the same one."""
+    a, two = (next(d for d in DETERMINERS if d.word == word) for word in ("a", "two"))
+    king, dog = (next(noun for noun in NOUNS if noun.one == word) for word in ("king", "dog"))
+    feed = next(verb for verb in VERBS if verb.base == "feed")
+    kings, one_dog = NounPhrase(two, king, many=True), NounPhrase(a, dog, many=False)
+    dice = Dice("test entailment", "scope")
+
+    active, passive = Clause(kings, feed, one_dog), Clause(one_dog, feed, kings, passive=True)
+
+    assert refuted(active, passive, dice, 10 * WORLDS)
+    for clause in (active, passive):
+        assert edits(clause, Change.VOICE, draw_topic(dice), dice) == []
 
 
 def test_an_edit_of_a_sentence_is_another_sentence() -> None:
