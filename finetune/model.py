@@ -1,20 +1,19 @@
 """The model of a trial: a pretrained encoder, loaded once, with a fresh head for each trial."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
+from finetune import packed
+from finetune.dropout import Dropout, dropping
 from finetune.errors import SeedbedError
 from finetune.pretrained import Pretrained
-from finetune.seeds import DropoutBits, head_weights, threshold
+from finetune.seeds import DropoutBits, head_weights
 from finetune.tasks import Split, Texts
 
 Batch = dict[str, Tensor]
@@ -87,6 +86,8 @@ class Model:
             name: value.detach().clone() for name, value in self.module.state_dict().items()
         }
         self._try_out(pretrained.name)
+        self._packs = device.type == "cpu" and packed.supports(self.module)
+        self.module.eval()
         self.device = device
         nn.Module.to(self.module, device)
         self._pretrained = {name: value.to(device) for name, value in self._pretrained.items()}
@@ -147,8 +148,29 @@ class Model:
             labels=torch.from_numpy(split.labels.astype(dtype)),
         )
 
-    def __call__(self, batch: Batch) -> Tensor:
-        """Return the head's outputs, float[examples, outputs], on the model's device."""
+    def __call__(
+        self, split: EncodedSplit, examples: NDArray[np.int64], dropout: Dropout | None = None
+    ) -> Tensor:
+        """Return the head's outputs for some examples, float[examples, outputs].
+
+        The way is that of the encoder's architecture: packed where `finetune.packed` has one and
+        the device is a CPU, else padded, as transformers computes it. The two agree to rounding,
+        but draw dropout masks of other shapes.
+
+        Args:
+            split: where the examples are.
+            examples: which of them.
+            dropout: of the optimiser step; None to evaluate.
+        """
+        if self._packs:
+            return packed.forward(self.module, packed.pack(split.inputs, examples), dropout)
+        if dropout is not None:
+            with dropping(self.module, dropout):
+                return self.padded(split.batch(examples))
+        return self.padded(split.batch(examples))
+
+    def padded(self, batch: Batch) -> Tensor:
+        """Return the head's outputs for a padded batch, as transformers computes them."""
         inputs = {name: value.to(self.device) for name, value in batch.items()}
         logits: Tensor = self.module(**inputs).logits
         return logits
@@ -168,7 +190,7 @@ class Model:
             encoded = self.encode(split, min(self._longest, 16))
             both = encoded.batch(np.arange(2))
             with torch.inference_mode():
-                alone, beside = self(encoded.batch(np.arange(1))), self(both)
+                alone, beside = self.padded(encoded.batch(np.arange(1))), self.padded(both)
             draws = self._draws_elsewhere(both)
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
@@ -195,8 +217,8 @@ class Model:
         """Say whether a training step on the CPU draws from PyTorch's global generator."""
         with torch.random.fork_rng(devices=()), torch.no_grad():
             before = torch.random.get_rng_state()
-            with dropout(self.module, 0.1, DropoutBits(0, 0)):
-                self(batch)
+            with dropping(self.module, Dropout(0.1, DropoutBits(0, 0))):
+                self.padded(batch)
             return not torch.equal(before, torch.random.get_rng_state())
 
 
@@ -231,56 +253,3 @@ def _tells_segments(module: nn.Module) -> bool:
 
 def _columns(texts: Sequence[Texts]) -> list[list[str]]:
     return [list(column) for column in zip(*texts, strict=True)]
-
-
-@contextmanager
-def dropout(module: nn.Module, probability: float, bits: DropoutBits) -> Iterator[None]:
-    """Train `module` within the block, its every dropout mask drawn from `bits`.
-
-    Wherever the model drops out, with whatever probability its configuration names, elements are
-    dropped with `probability`, taken to the nearest of 2^16 steps, and what is kept is scaled up.
-    The module is left as it was found, in training or evaluation mode.
-    """
-    training = module.training
-    module.train()
-    try:
-        with _SeededDropout(probability, bits):
-            yield
-    finally:
-        module.train(training)
-
-
-class _SeededDropout(TorchFunctionMode):
-    """Puts a stream of our own in the place of PyTorch's global one."""
-
-    def __init__(self, probability: float, bits: DropoutBits) -> None:
-        super().__init__()
-        self._probability = probability
-        self._bits = bits
-        self._scale = 2**16 / (2**16 - int(threshold(probability)))
-
-    def __torch_function__(
-        self, func: Any, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func is nn.functional.dropout:
-            return self._dropout(*args, **(kwargs or {}))
-        if func is torch.dropout:
-            return self._drop(*args, **(kwargs or {}))
-        return func(*args, **(kwargs or {}))
-
-    def _dropout(
-        self,
-        input: Tensor,  # noqa: A002 — torch.nn.functional.dropout's own names
-        p: float = 0.5,
-        training: bool = True,
-        inplace: bool = False,
-    ) -> Tensor:
-        dropped = self._drop(input, p, training)
-        return input.copy_(dropped) if inplace else dropped
-
-    def _drop(self, input: Tensor, p: float, train: bool) -> Tensor:  # noqa: A002, ARG002
-        if not train or self._probability == 0:
-            return input
-        kept = self._bits.kept(input.numel(), self._probability)
-        mask = torch.from_numpy(kept).view(input.shape).to(input.device)
-        return input * (mask * self._scale).to(input.dtype)

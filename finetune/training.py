@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from finetune.contract import Status
+from finetune.dropout import Dropout
 from finetune.errors import SeedbedError
 from finetune.events import Evaluation, Step
 from finetune.files import replacing_file
-from finetune.model import EncodedSplit, Model, dropout
+from finetune.model import EncodedSplit, Model
 from finetune.optimizer import build_optimizer, clip_gradients, learning_rate
 from finetune.seeds import DropoutBits, data_order
 from finetune.study import Recipe, Trial
@@ -97,8 +98,8 @@ def train(
         epoch_was_evaluated = last.step > step // steps_per_epoch * steps_per_epoch
         off = recipe.dropout_until_evaluated and epoch_was_evaluated
         bits = DropoutBits(trial.dropout_seed, step + 1)
-        with dropout(model.module, 0.0 if off else recipe.dropout, bits):
-            loss = optimizer_step(model, state.optimizer, training, examples, rate, recipe)
+        dropout = Dropout(recipe.dropout, bits) if recipe.dropout and not off else None
+        loss = optimizer_step(model, state.optimizer, training, examples, rate, dropout, recipe)
         state.step += 1
         yield Step(state.step, loss)
         if not math.isfinite(loss):
@@ -173,12 +174,13 @@ def optimizer_step(
     training: EncodedSplit,
     examples: NDArray[np.int64],
     rate: float,
+    dropout: Dropout | None,
     recipe: Recipe,
 ) -> float:
     """Make one optimiser step on some training examples; return their mean loss before it."""
     labels = training.labels[torch.from_numpy(examples)].to(model.device)
     with _precision(model, recipe):
-        logits = model(training.batch(examples))
+        logits = model(training, examples, dropout)
     loss = losses(logits, labels).mean()
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
@@ -201,7 +203,7 @@ def evaluate(
     """Evaluate a model on the validation set, as it stands, without dropout.
 
     Args:
-        model: the model; left in evaluation mode, which training does not depend on.
+        model: the model.
         validation: the examples.
         metric: the task's own metric.
         recipe: for the precision.
@@ -209,14 +211,13 @@ def evaluate(
         epoch: how many epochs were seen.
         best_score: the highest score before.
     """
-    model.module.eval()
     # Examples of like length together: less filling up.
     order = np.argsort(validation.lengths, kind="stable")
     outputs: list[Tensor] = []
     with torch.inference_mode(), _precision(model, recipe):
         for start in range(0, len(order), EVALUATION_BATCH):
-            batch = validation.batch(order[start : start + EVALUATION_BATCH])
-            outputs.append(model(batch).float().cpu())
+            examples = order[start : start + EVALUATION_BATCH]
+            outputs.append(model(validation, examples).float().cpu())
     logits = torch.cat(outputs)
     labels = validation.labels[torch.from_numpy(order)]
     predictions = logits.squeeze(1) if is_regression(metric) else logits.argmax(dim=1)

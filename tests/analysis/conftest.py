@@ -98,7 +98,8 @@ class Grid:
 FACTS: dict[str, Any] = {
     "model": "tiny", "dropout_seed": 0, "steps_per_epoch": STEPS_PER_EPOCH,
     "train_examples": 160, "validation_examples": 100, "labels": 2, "epochs": 3, "batch_size": 16,
-    "learning_rate": 2e-5, "warmup": 0.1, "bias_correction": False, "weight_decay": 0.01,
+    "learning_rate": 2e-5, "warmup": 0.1, "schedule": "linear", "bias_correction": False,
+    "dropout_until_evaluated": False, "weight_decay": 0.01,
     "adam_epsilon": 1e-6, "clipping": "per-parameter", "clip_norm": 1.0, "dropout": 0.1,
     "max_length": 128, "precision": "fp32", "evaluate": "10 per epoch",
     "model_fingerprint": "m0", "data_fingerprint": "d0", "device": "cpu", "threads": 1,

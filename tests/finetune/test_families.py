@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from finetune.dropout import Dropout, dropping
 from finetune.errors import SeedbedError
 from finetune.events import Step
-from finetune.model import Model, dropout
+from finetune.model import Model
 from finetune.pretrained import Pretrained
 from finetune.seeds import DropoutBits, head_weights
 from finetune.study import Trial
@@ -349,10 +350,10 @@ class TestDropout:
         model.reset(1)
         batch = model.encode(PAIRS, LONGEST).batch(np.arange(3))
         with torch.no_grad():
-            with dropout(model.module, 0.0, DropoutBits(1, 1)):
-                trained = model(batch)
+            with dropping(model.module, Dropout(0.0, DropoutBits(1, 1))):
+                trained = model.padded(batch)
             model.module.eval()
-            torch.testing.assert_close(trained, model(batch))
+            torch.testing.assert_close(trained, model.padded(batch))
 
     def test_reaches_the_attention_of_every_layer(self, model: Model) -> None:
         sizes: list[int] = []
@@ -365,8 +366,8 @@ class TestDropout:
         model.reset(1)
         encoded = model.encode(PAIRS, LONGEST).batch(np.arange(3))
         examples, longest = encoded["input_ids"].shape
-        with torch.no_grad(), dropout(model.module, 0.1, Recording(1, 1)):
-            model(encoded)
+        with torch.no_grad(), dropping(model.module, Dropout(0.1, Recording(1, 1))):
+            model.padded(encoded)
         layers, heads = 2, 2
         assert sizes.count(examples * heads * longest * longest) == layers
 
@@ -378,8 +379,8 @@ class TestBatches:
         encoded = model.encode(PAIRS, LONGEST)
         assert len(set(encoded.lengths)) == 3
         with torch.inference_mode():
-            alone = torch.cat([model(encoded.batch(np.array([i]))) for i in range(3)])
-            beside = model(encoded.batch(np.arange(3)))
+            alone = torch.cat([model.padded(encoded.batch(np.array([i]))) for i in range(3)])
+            beside = model.padded(encoded.batch(np.arange(3)))
         torch.testing.assert_close(alone, beside, rtol=1e-5, atol=1e-6)
         assert alone.std(dim=0).max() > 1e-4
 
@@ -392,7 +393,7 @@ class TestBatches:
         assert encoded.lengths.tolist()[0] == longest
         model.reset(1)
         with torch.inference_mode():
-            assert model(encoded.batch(np.arange(2))).isfinite().all()
+            assert model.padded(encoded.batch(np.arange(2))).isfinite().all()
         if family.longest is not None:
             with pytest.raises(SeedbedError, match=f"takes at most {longest} tokens"):
                 model.encode(long, longest + 1)
@@ -409,8 +410,10 @@ class TestBatches:
         model.reset(1)
         model.module.eval()
         with torch.inference_mode():
-            told = model(batch)
-            untold = model({**batch, "token_type_ids": torch.zeros_like(batch["token_type_ids"])})
+            told = model.padded(batch)
+            untold = model.padded(
+                {**batch, "token_type_ids": torch.zeros_like(batch["token_type_ids"])}
+            )
         assert not torch.allclose(told, untold, rtol=0, atol=1e-6)
 
 
@@ -443,7 +446,7 @@ class TestTraining:
         )
         model.module.eval()
         with torch.inference_mode():
-            ours = model(model.encode(PAIRS, LONGEST).batch(np.arange(3)))
+            ours = model.padded(model.encode(PAIRS, LONGEST).batch(np.arange(3)))
             torch.testing.assert_close(ours, loaded(**batch).logits, rtol=1e-4, atol=1e-5)
 
 
@@ -518,7 +521,7 @@ def test_dropout_is_the_streams_however_it_is_written(
 
     def dropped(layer: nn.Module) -> Tensor:
         values = torch.ones(64, 8)
-        with dropout(layer, 0.25, DropoutBits(1, 1)):
+        with dropping(layer, Dropout(0.25, DropoutBits(1, 1))):
             return layer(values).clone()  # type: ignore[no-any-return]
 
     assert torch.equal(dropped(Lambda(function)), dropped(nn.Dropout(0.1)))

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from finetune.dropout import Dropout, dropping
 from finetune.errors import SeedbedError
-from finetune.model import Model, dropout
+from finetune.model import Model
 from finetune.pretrained import Pretrained
 from finetune.seeds import DropoutBits, head_weights
 from finetune.tasks import Split, Task
@@ -51,7 +52,7 @@ def test_a_reset_undoes_all_training(model: Model, reviews: Task) -> None:
     model.reset(1)
     before = weights(model)
     data = model.encode(reviews.source.read().train, 16)
-    losses(model(data.batch(np.arange(8))), data.labels[:8]).mean().backward()
+    losses(model.padded(data.batch(np.arange(8))), data.labels[:8]).mean().backward()
     with torch.no_grad():
         for parameter in model.module.parameters():
             if parameter.grad is not None:
@@ -95,8 +96,8 @@ def test_filling_up_does_not_change_the_outputs(model: Model) -> None:
     encoded = model.encode(split, 16)
     model.reset(1)
     model.module.eval()
-    alone = model(encoded.batch(np.array([0])))
-    beside = model(encoded.batch(np.array([0, 1])))[:1]
+    alone = model.padded(encoded.batch(np.array([0])))
+    beside = model.padded(encoded.batch(np.array([0, 1])))[:1]
     torch.testing.assert_close(alone, beside)
 
 
@@ -122,8 +123,8 @@ class TestDropout:
         batch = model.encode(reviews.source.read().train, 16).batch(np.arange(4))
 
         def output(seed: int, step: int, probability: float) -> torch.Tensor:
-            with dropout(model.module, probability, DropoutBits(seed, step)):
-                return model(batch).detach()
+            with dropping(model.module, Dropout(probability, DropoutBits(seed, step))):
+                return model.padded(batch).detach()
 
         return output
 
@@ -149,7 +150,7 @@ class TestDropout:
     ) -> None:
         model.module.eval()
         batch = model.encode(reviews.source.read().train, 16).batch(np.arange(4))
-        torch.testing.assert_close(output(1, 1, 0.0), model(batch).detach())
+        torch.testing.assert_close(output(1, 1, 0.0), model.padded(batch).detach())
 
     def test_every_dropout_of_the_model_is_drawn_from_the_stream(self, model: Model) -> None:
         drawn = []
@@ -161,8 +162,8 @@ class TestDropout:
 
         split = Split((("good film",),), np.array([1]))
         model.reset(1)
-        with dropout(model.module, 0.1, Recording(1, 1)):
-            model(model.encode(split, 16).batch(np.arange(1)))
+        with dropping(model.module, Dropout(0.1, Recording(1, 1))):
+            model.padded(model.encode(split, 16).batch(np.arange(1)))
         hidden, attention = 4 * 16, 2 * 4 * 4
         # The embeddings; in each layer the attention, its output and the feed-forward output; and
         # the pooled output.
@@ -170,7 +171,7 @@ class TestDropout:
 
     def test_what_is_kept_is_scaled_so_that_the_mean_stays(self) -> None:
         values = torch.ones(1000, 1000)
-        with dropout(nn.Identity(), 0.1, DropoutBits(1, 1)):
+        with dropping(nn.Identity(), Dropout(0.1, DropoutBits(1, 1))):
             dropped = nn.functional.dropout(values, 0.5, training=True)
         assert dropped.mean().item() == pytest.approx(1.0, abs=2e-3)
         assert (dropped == 0).double().mean().item() == pytest.approx(0.1, abs=2e-3)
@@ -178,6 +179,6 @@ class TestDropout:
     @pytest.mark.parametrize("training", [True, False])
     def test_the_module_is_left_in_the_mode_it_was_in(self, training: bool) -> None:
         module = nn.Identity().train(training)
-        with dropout(module, 0.1, DropoutBits(1, 1)):
+        with dropping(module, Dropout(0.1, DropoutBits(1, 1))):
             assert module.training
         assert module.training is training

@@ -229,7 +229,9 @@ def test_an_evaluation_is_right_whatever_the_order_and_the_batches(
     training = splits[0]
     evaluation = evaluate(model, training, "accuracy", recipe, 0, 0.0)
     with torch.inference_mode():
-        logits = torch.cat([model(training.batch(np.array([i]))) for i in range(len(training))])
+        logits = torch.cat(
+            [model.padded(training.batch(np.array([i]))) for i in range(len(training))]
+        )
     expected = torch.nn.functional.cross_entropy(logits, training.labels).item()
     assert evaluation.loss == pytest.approx(expected, rel=1e-5)
     assert evaluation.score == accuracy_score(training.labels, logits.argmax(1))

@@ -1,0 +1,417 @@
+"""How fast a trial is on a CPU, beside the Hugging Face Trainer on the same batches.
+
+python benchmarks/training.py                                 prints the table
+python benchmarks/training.py --markdown docs/benchmarks.md   writes the page as well
+
+A round goes through all the ways of training in turn, so that whatever else the machine does meets
+them alike; ratios are taken within a round, and the table shows their median and range over rounds.
+A trial's time is that of its optimiser steps and of its evaluations, both measured on a sample
+of the task and multiplied by how many a trial of the recipe has; loading is left out.
+
+The Trainer needs accelerate, which the extra `dev` installs.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # the program of this checkout, whichever is installed
+
+from finetune import packed  # noqa: E402
+from finetune.dropout import Dropout, dropping  # noqa: E402
+from finetune.files import replacing_file  # noqa: E402
+from finetune.model import EncodedSplit, Model  # noqa: E402
+from finetune.optimizer import build_optimizer, clip_gradients  # noqa: E402
+from finetune.pretrained import Pretrained, find_pretrained  # noqa: E402
+from finetune.seeds import DropoutBits, data_order, subset  # noqa: E402
+from finetune.study import Recipe  # noqa: E402
+from finetune.tasks import find_task  # noqa: E402
+from finetune.training import losses  # noqa: E402
+
+RECIPE = Recipe()
+"""The paper's: 3 epochs of batches of 16, ten evaluations an epoch, at most 128 tokens."""
+
+EVALUATION_BATCH = 64
+TASKS = ("mrpc", "rte", "cola")
+OURS = "Seedbed, packed"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What every way computes of a task.
+
+    Attributes:
+        training: as many batches as are stepped through, one after another; the first warms up.
+        validation: a sample of the validation set.
+        wordpieces: the numbers of those that the task uses.
+        steps: optimiser steps of a whole trial.
+        evaluated: examples evaluated in a whole trial, over all its evaluations.
+    """
+
+    training: EncodedSplit
+    validation: EncodedSplit
+    wordpieces: np.ndarray[Any, np.dtype[np.int64]]
+    steps: int
+    evaluated: int
+
+    def batches(self) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
+        """Yield the examples of each optimiser step."""
+        size = RECIPE.batch_size
+        for start in range(0, len(self.training), size):
+            yield np.arange(start, start + size)
+
+    def trial_seconds(self, step: float, example: float) -> float:
+        """Return a whole trial's time from a step's and an evaluated example's, in seconds."""
+        return self.steps * step + self.evaluated * example
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to train: seconds of an optimiser step, and of evaluating an example.
+
+    Attributes:
+        name: as the table calls it.
+        threads: CPU threads.
+        measure: goes through the workload once.
+    """
+
+    name: str
+    threads: int
+    measure: Callable[[], tuple[float, float]]
+
+
+def main() -> None:
+    """Measure and show."""
+    arguments = _arguments()
+    missing = [
+        f"{what} is not at {place}: {advice}"
+        for what, place, advice in (
+            ("the model", arguments.model, "give the folder of an encoder with --model."),
+            ("GLUE", arguments.glue, "give the folder that holds MRPC, RTE and CoLA with --glue."),
+        )
+        if not place.is_dir()
+    ]
+    if missing:
+        print("Nothing was measured:", *missing, sep="\n")
+        return
+    pretrained = find_pretrained(str(arguments.model))
+    rows: list[list[str]] = []
+    for task in arguments.tasks:
+        measured = _rows(task, pretrained, arguments)
+        print(_table(measured), flush=True)
+        rows += measured
+    page = _page(pretrained, _table(rows), arguments)
+    if arguments.markdown:
+        with replacing_file(arguments.markdown) as beside:
+            beside.write_text(page, encoding="utf-8")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    cached = Path.home() / ".cache" / "seedbed-tests" / "all-MiniLM-L6-v2"
+    glue = ROOT.parent / "shared" / "glue"
+    parser.add_argument("--model", type=Path, default=cached, help="folder of a BERT encoder")
+    parser.add_argument("--glue", type=Path, default=glue, help="folder of GLUE's TSV files")
+    parser.add_argument("--tasks", nargs="+", default=TASKS, help="tasks measured")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of all ways")
+    parser.add_argument("--steps", type=int, default=4, help="optimiser steps timed in a round")
+    parser.add_argument("--examples", type=int, default=64, help="examples evaluated in a round")
+    parser.add_argument(
+        "--threads", nargs="+", type=int, choices=(1, 2), default=(1, 2), help="of the Trainer"
+    )
+    parser.add_argument("--markdown", type=Path, help="the page to write")
+    return parser.parse_args()
+
+
+def _rows(task: str, pretrained: Pretrained, arguments: argparse.Namespace) -> list[list[str]]:
+    """Measure a task; return the rows of its table."""
+    model = Model(pretrained, 2, torch.device("cpu"))
+    workload = _workload(task, model, arguments)
+    ways = [
+        *_trainer_ways(pretrained, model, workload),
+        Way("Seedbed, padded", 1, lambda: _measure_seedbed(model, workload, _padded)),
+        Way(OURS, 1, lambda: _measure_seedbed(model, workload, _packed)),
+        Way(f"{OURS}, table cut", 1, lambda: _measure_cut(model, workload)),
+    ]
+    ways = [way for way in ways if way.threads in (1, *arguments.threads)]
+    rounds = [{(w.name, w.threads): _measure(w) for w in ways} for _ in range(arguments.rounds)]
+    rows = []
+    for way in ways:
+        key = (way.name, way.threads)
+        seconds = [workload.trial_seconds(*r[key]) for r in rounds]
+        ratios = [
+            s / workload.trial_seconds(*r[OURS, 1]) for s, r in zip(seconds, rounds, strict=True)
+        ]
+        rows.append(
+            [
+                task,
+                way.name,
+                str(way.threads),
+                f"{1e3 * statistics.median(r[key][0] for r in rounds):.0f}",
+                f"{1e3 * statistics.median(r[key][1] for r in rounds):.1f}",
+                f"{statistics.median(seconds) / 60:.1f}",
+                f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+            ]
+        )
+    return rows
+
+
+def _workload(task: str, model: Model, arguments: argparse.Namespace) -> Workload:
+    data = find_task(task, data_dir=arguments.glue).source.read()
+    per_epoch = RECIPE.steps_per_epoch(len(data.train))
+    sample = (arguments.steps + 1) * RECIPE.batch_size
+    training = model.encode(data.train, RECIPE.max_length)
+    validation = model.encode(data.validation, RECIPE.max_length)
+    return Workload(
+        training=_chosen(training, data_order(1, 0, len(training))[:sample]),
+        validation=_chosen(validation, subset(len(validation), arguments.examples)),
+        wordpieces=np.concatenate([*training.inputs["input_ids"], *validation.inputs["input_ids"]]),
+        steps=RECIPE.epochs * per_epoch,
+        evaluated=len(RECIPE.evaluation_steps(per_epoch)) * len(validation),
+    )
+
+
+def _chosen(split: EncodedSplit, examples: np.ndarray[Any, np.dtype[np.int64]]) -> EncodedSplit:
+    return EncodedSplit(
+        inputs={name: [column[i] for i in examples] for name, column in split.inputs.items()},
+        padding=split.padding,
+        padding_side=split.padding_side,
+        labels=split.labels[torch.from_numpy(examples)],
+    )
+
+
+def _measure(way: Way) -> tuple[float, float]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(way.threads)
+    try:
+        return way.measure()
+    finally:
+        torch.set_num_threads(threads)
+
+
+# ── Seedbed ──────────────────────────────────────────────────────────────────────────────────────
+Forward = Callable[[Model, EncodedSplit, np.ndarray[Any, np.dtype[np.int64]], int], Tensor]
+"""Computes logits at an optimiser step; at step 0 without dropout."""
+
+
+def _padded(
+    model: Model, split: EncodedSplit, examples: np.ndarray[Any, np.dtype[np.int64]], step: int
+) -> Tensor:
+    batch = split.batch(examples)
+    if not step:
+        return model.module.eval()(**batch).logits  # type: ignore[no-any-return]
+    with dropping(model.module, Dropout(RECIPE.dropout, DropoutBits(1, step))):
+        return model.module(**batch).logits  # type: ignore[no-any-return]
+
+
+def _packed(
+    model: Model, split: EncodedSplit, examples: np.ndarray[Any, np.dtype[np.int64]], step: int
+) -> Tensor:
+    drop = Dropout(RECIPE.dropout, DropoutBits(1, step)) if step else None
+    return packed.forward(model.module, packed.pack(split.inputs, examples), drop)
+
+
+def _measure_seedbed(model: Model, workload: Workload, forward: Forward) -> tuple[float, float]:
+    model.reset(1)
+    return _measure_loop(model, workload, forward, build_optimizer(model.module, RECIPE))
+
+
+def _measure_cut(model: Model, workload: Workload) -> tuple[float, float]:
+    model.reset(1)
+    with packed.cut_table(model.module, workload.wordpieces) as table:
+        optimizer = build_optimizer(model.module, RECIPE)
+        table.follow(optimizer)
+        return _measure_loop(model, workload, _packed, optimizer)
+
+
+def _measure_loop(
+    model: Model, workload: Workload, forward: Forward, optimizer: torch.optim.Optimizer
+) -> tuple[float, float]:
+    ends = []
+    for step, examples in enumerate(workload.batches(), start=1):
+        logits = forward(model, workload.training, examples, step)
+        loss = losses(logits, workload.training.labels[examples]).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        clip_gradients(model.module.parameters(), RECIPE)
+        optimizer.step()
+        loss.item()
+        ends.append(time.perf_counter())
+
+    order = np.argsort(workload.validation.lengths, kind="stable")
+    begin = time.perf_counter()
+    with torch.inference_mode():
+        for start in range(0, len(order), EVALUATION_BATCH):
+            forward(model, workload.validation, order[start : start + EVALUATION_BATCH], 0)
+    evaluated = time.perf_counter() - begin
+    return (ends[-1] - ends[0]) / (len(ends) - 1), evaluated / len(order)
+
+
+# ── The Hugging Face Trainer ─────────────────────────────────────────────────────────────────────
+_PADDINGS = {"Trainer, padded to 128": "max_length", "Trainer, padded to the batch": "longest"}
+
+
+def _trainer_ways(pretrained: Pretrained, model: Model, workload: Workload) -> list[Way]:
+    """Return the Trainer with its defaults: to 128 tokens as run_glue pads, or to the batch."""
+    from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
+
+    with _quiet():
+        module = AutoModelForSequenceClassification.from_pretrained(
+            pretrained.location, num_labels=2
+        )
+    weights = {name: value.clone() for name, value in module.state_dict().items()}
+
+    def measure(padding: str) -> tuple[float, float]:
+        module.load_state_dict(weights)
+        collate = DataCollatorWithPadding(
+            model.tokenizer, padding=padding, max_length=RECIPE.max_length
+        )
+        return _measure_trainer(module, collate, workload)
+
+    return [
+        Way(name, threads, partial(measure, padding))
+        for name, padding in _PADDINGS.items()
+        for threads in (1, 2)
+    ]
+
+
+def _measure_trainer(module: Any, collate: Any, workload: Workload) -> tuple[float, float]:
+    from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+    ends = []
+
+    class Clock(TrainerCallback):  # type: ignore[misc, unused-ignore]
+        """Notes when each optimiser step ended."""
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            ends.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder, _quiet(), torch.random.fork_rng():
+        trainer = Trainer(
+            model=module,
+            args=TrainingArguments(
+                output_dir=folder,
+                per_device_train_batch_size=RECIPE.batch_size,
+                num_train_epochs=1,
+                learning_rate=RECIPE.learning_rate,
+                train_sampling_strategy="sequential",  # the same batches as all others
+                save_strategy="no",
+                report_to="none",
+                disable_tqdm=True,
+                use_cpu=True,
+            ),
+            data_collator=collate,
+            train_dataset=_examples(workload.training),
+            callbacks=[Clock()],
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+        validation = _examples(workload.validation)
+        begin = time.perf_counter()
+        trainer.predict(validation)
+        evaluated = time.perf_counter() - begin
+    return (ends[-1] - ends[0]) / (len(ends) - 1), evaluated / len(validation)
+
+
+def _examples(split: EncodedSplit) -> Any:
+    """Return the examples as the Trainer takes them."""
+    return [
+        {**{name: column[i] for name, column in split.inputs.items()}, "labels": label}
+        for i, label in enumerate(split.labels.tolist())
+    ]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        logging.enable_progress_bar()
+
+
+# ── What is shown ────────────────────────────────────────────────────────────────────────────────
+_HEAD = (
+    "task",
+    "way",
+    "threads",
+    "ms a step",
+    "ms an evaluated example",
+    "minutes a trial",
+    "time beside Seedbed, packed: median (range)",
+)
+
+
+def _table(rows: list[list[str]]) -> str:
+    lines = [_HEAD, ["---"] * len(_HEAD), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _page(pretrained: Pretrained, table: str, arguments: argparse.Namespace) -> str:
+    from importlib.metadata import version
+
+    return f"""\
+# Benchmarks
+
+Written by `python benchmarks/training.py --markdown docs/benchmarks.md`; `make bench` prints the
+same on your machine. Speed is a ratio: what a way of training takes beside Seedbed's, measured in
+turn on the same batches in one process.
+
+## Trials on a CPU
+
+{table}
+
+- **Model and recipe**: {pretrained.name}, fp32; batches of {RECIPE.batch_size},
+  {RECIPE.epochs} epochs, at most {RECIPE.max_length} tokens, dropout {RECIPE.dropout:g},
+  evaluated before the first step and then {RECIPE.evaluate}.
+- **Measured**: {arguments.rounds} rounds, each of {arguments.steps} optimiser steps after one to
+  warm up and of {arguments.examples} validation examples, random ones of the task. Times are
+  medians over rounds; the range is over rounds too.
+- **Extrapolated**: a trial is its number of steps times a step, and its number of evaluated
+  examples times an example. Loading and tokenising are left out for all.
+- **Seedbed**: padded is the module of transformers on batches filled up to their longest; packed is
+  `finetune.packed`, which computes real tokens only; with the table cut it goes without the
+  wordpieces that the task does not use. Evaluated in batches of {EVALUATION_BATCH} of like length.
+- **Trainer**: Hugging Face's with its defaults, evaluating in batches of 8 in the order of the
+  task; padded to 128 tokens is what its program run_glue does by default.
+- **Machine**: {_processor()}, {platform.system()}, {platform.machine()}; Python
+  {platform.python_version()}, torch {torch.__version__}, transformers {version("transformers")},
+  accelerate {version("accelerate")}, numpy {np.__version__}.
+  Load average over the last five minutes, of which this is 1: {os.getloadavg()[1]:.1f}.
+"""
+
+
+def _processor() -> str:
+    cores = f"{os.cpu_count()} cores"
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return f"{platform.processor()}, {cores}"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {cores}"
+
+
+if __name__ == "__main__":
+    main()
