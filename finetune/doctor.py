@@ -1,7 +1,6 @@
 """What works on this machine, what is missing, and what to do about it."""
 
 import importlib.metadata
-import os
 import platform
 import shutil
 import socket
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from finetune import __version__
 from finetune.errors import SeedbedError
+from finetune.executors.base import available_cores
 from finetune.tracking import Tracker, sqlite_file
 
 
@@ -85,8 +85,7 @@ def _packages() -> Finding:
 
 
 def _processor() -> Finding:
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = available_cores()
     return Finding(
         Verdict.GOOD, "processor", f"{cores} cores ({platform.machine()}): {cores} workers"
     )

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Metric, Run
 
-DEFAULT_STORE = "sqlite:///mlflow.db"
-"""MLflow's own default: a file in the working directory, so that a plain `mlflow ui` shows it."""
-
 _BATCH = 1000
 """Metrics that MLflow takes in one call."""
 

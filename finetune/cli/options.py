@@ -8,6 +8,8 @@ import typer
 from finetune.errors import SeedbedError
 
 DEFAULT_STORE = "sqlite:///mlflow.db"
+"""MLflow's own default: a file in the working directory, so that a plain `mlflow ui` shows it."""
+
 DEFAULT_WAREHOUSE = Path("warehouse")
 
 Store = Annotated[

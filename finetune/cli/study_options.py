@@ -34,9 +34,10 @@ def gather_study(
         content: dict[str, Any] = {"tasks": list(tasks), "recipe": dict(recipe), **given}
         content.setdefault("study", _default_name(content.get("model")))
         return study_from(content, "the options")
-    content = find_study(study).model_dump(exclude_unset=True)
+    found = find_study(study)
     if not given and not tasks and not recipe:
-        return find_study(study)
+        return found
+    content = found.model_dump(exclude_unset=True)
     if tasks:
         unknown = set(tasks) - {entry["task"] for entry in content["tasks"]}
         if unknown:

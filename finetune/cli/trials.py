@@ -1,6 +1,5 @@
 """Running trials: `run`, `trial`, `status`."""
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -131,19 +130,13 @@ def _executor(
     plan: "Plan", trials: int, workers: int | None, device: str
 ) -> "tuple[Executor, str]":
     from finetune.executors import LocalExecutor
-    from finetune.executors.base import Supplies, find_device
+    from finetune.executors.base import Supplies, available_cores, find_device
 
     found = find_device(device)
-    count = workers or (_cores() if found == "cpu" else 1)
+    count = workers or (available_cores() if found == "cpu" else 1)
     count = min(count, trials)
     where = f"{found}, {count} worker{'s' if count > 1 else ''}"
     return LocalExecutor(Supplies(plan.pretrained, plan.tasks, found), count), where
-
-
-def _cores() -> int:
-    """Return how many cores this process may use, which a container may limit."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _follow(plan: "Plan", trials: "list[Trial]", executor: "Executor", tracker: "Tracker") -> int:

@@ -1,5 +1,6 @@
 """What an executor is, and what one worker does."""
 
+import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ class Worker:
         from finetune.tasks.metrics import majority_baseline
 
         length = trial.recipe.max_length
-        key = (trial.task, trial.train_limit, trial.validation_limit, length, trial.recipe)
+        key = (trial.task, trial.train_limit, trial.validation_limit, trial.recipe)
         if key not in self._data:
             data = task.source.read().limited(trial.train_limit, trial.validation_limit)
             steps = trial.recipe.steps_per_epoch(len(data.train))
@@ -144,6 +145,12 @@ class Worker:
             contract.TAG_TRANSFORMERS_VERSION: transformers.__version__,
             contract.TAG_PYTHON_VERSION: platform.python_version(),
         }
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use, which a container may limit."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def find_device(name: str = "auto") -> str:
