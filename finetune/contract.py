@@ -45,6 +45,8 @@ TAG_SEEDBED_VERSION = "seedbed.version"
 TAG_TORCH_VERSION = "seedbed.torch"
 TAG_TRANSFORMERS_VERSION = "seedbed.transformers"
 TAG_PYTHON_VERSION = "seedbed.python"
+TAG_MODEL_STEP = "seedbed.model_step"
+"""On a run whose model is kept, as its artefacts under `model`: after how many optimiser steps."""
 
 # ── Tags of an experiment ────────────────────────────────────────────────────────────────────────
 TAG_GRID = "seedbed.grid"
@@ -118,6 +120,11 @@ def _param(
     return Column(name, kind, f"param:{name}", meaning, unit=unit, nullable=nullable)
 
 
+def _setting(name: str, kind: ColumnType, meaning: str, *, unit: str = "") -> Column:
+    """A param that every trial of Seedbed's has, and that one of another trainer may lack."""
+    return _param(name, kind, meaning, unit=unit, nullable=True)
+
+
 TRIAL_ID = Column(
     "trial_id", "string", f"tag:{TAG_TRIAL_ID}", "Hash of all that affects the trial's numbers."
 )
@@ -125,25 +132,29 @@ STUDY = Column("study", "string", f"tag:{TAG_STUDY}", "Name of the study.")
 TASK = Column("task", "string", "param:task", "Name of the task.")
 
 RECIPE_COLUMNS = (
-    _param("epochs", "int64", "Passes over the training data.", unit="epochs"),
-    _param("batch_size", "int64", "Examples of one optimiser step.", unit="examples"),
-    _param("learning_rate", "float64", "Highest learning rate of the schedule."),
-    _param("warmup", "float64", "Share of all steps over which the learning rate rises from 0."),
-    _param("schedule", "string", "How the learning rate rises and falls: linear or as released."),
-    _param("bias_correction", "bool", "Whether Adam's moments are corrected for their start at 0."),
-    _param("weight_decay", "float64", "Decoupled weight decay; biases and norms have none."),
-    _param("adam_epsilon", "float64", "Adam's epsilon."),
-    _param("clipping", "string", "What is clipped by norm: each parameter's gradient, all, none."),
-    _param("clip_norm", "float64", "Norm above which a gradient is scaled down."),
-    _param("dropout", "float64", "Probability of dropping, in the encoder and before the head."),
-    _param(
+    _setting("epochs", "int64", "Passes over the training data.", unit="epochs"),
+    _setting("batch_size", "int64", "Examples of one optimiser step.", unit="examples"),
+    _setting("learning_rate", "float64", "Highest learning rate of the schedule."),
+    _setting("warmup", "float64", "Share of all steps over which the learning rate rises from 0."),
+    _setting("schedule", "string", "How the learning rate rises and falls: linear or as released."),
+    _setting(
+        "bias_correction", "bool", "Whether Adam's moments are corrected for their start at 0."
+    ),
+    _setting("weight_decay", "float64", "Decoupled weight decay; biases and norms have none."),
+    _setting("adam_epsilon", "float64", "Adam's epsilon."),
+    _setting(
+        "clipping", "string", "What is clipped by norm: each parameter's gradient, all, none."
+    ),
+    _setting("clip_norm", "float64", "Norm above which a gradient is scaled down."),
+    _setting("dropout", "float64", "Probability of dropping, in the encoder and before the head."),
+    _setting(
         "dropout_until_evaluated",
         "bool",
         "Whether dropout is off in each epoch once the model has been evaluated in it.",
     ),
-    _param("max_length", "int64", "Longest sequence; the rest is cut off.", unit="tokens"),
-    _param("precision", "string", "Arithmetic of the forward and backward pass: fp32 or bf16."),
-    _param(
+    _setting("max_length", "int64", "Longest sequence; the rest is cut off.", unit="tokens"),
+    _setting("precision", "string", "Arithmetic of the forward and backward pass: fp32 or bf16."),
+    _setting(
         "evaluate",
         "string",
         "When the model is evaluated: `10 per epoch`, `every 100 steps` or `as released`.",
@@ -158,7 +169,7 @@ TRIALS = (
     _param("model", "string", "Pretrained model: its Hub name, or the name of its folder."),
     _param("wi_seed", "int64", "Seed of the weight initialisation of the head."),
     _param("do_seed", "int64", "Seed of the order of the training data."),
-    _param("dropout_seed", "int64", "Seed of the dropout masks."),
+    _setting("dropout_seed", "int64", "Seed of the dropout masks."),
     Column(
         "status",
         "string",
@@ -216,8 +227,8 @@ TRIALS = (
         nullable=True,
     ),
     *RECIPE_COLUMNS,
-    _param("model_fingerprint", "string", "Hash of the pretrained model, or its Hub revision."),
-    _param("data_fingerprint", "string", "Hash of the task's data, or its Hub revision."),
+    _setting("model_fingerprint", "string", "Hash of the pretrained model, or its Hub revision."),
+    _setting("data_fingerprint", "string", "Hash of the task's data, or its Hub revision."),
     Column(
         "device", "string", f"tag:{TAG_DEVICE}", "What the trial was computed on.", nullable=True
     ),
@@ -282,6 +293,14 @@ KNOWN_ONCE_STARTED = (
 )
 """Columns of `trials` that are null only for a trial that failed before it started."""
 
+KNOWN_OF_OUR_OWN = (
+    "dropout_seed",
+    *(column.name for column in RECIPE_COLUMNS),
+    "model_fingerprint",
+    "data_fingerprint",
+)
+"""Columns of `trials` that are null only for a trial of another trainer."""
+
 _EVALUATION_METRICS = tuple(
     Column(metric, "float64", f"metric:{metric_key(metric)}", meaning, nullable=True)
     for metric, meaning in zip(
@@ -312,6 +331,7 @@ EVALUATIONS = (
         f"metric:{METRIC_EPOCH}",
         "Epochs of training data seen before it.",
         unit="epochs",
+        nullable=True,
     ),
     Column("score", "float64", f"metric:{METRIC_SCORE}", "The task's own metric."),
     Column(
@@ -326,18 +346,32 @@ EVALUATIONS = (
         f"metric:{METRIC_LOSS}",
         "Mean loss on the validation set.",
         unit="nats; squared error for regression",
+        nullable=True,
     ),
     *_EVALUATION_METRICS,
     Column("logged_at", "timestamp", "metric:timestamp", "When it was made.", unit="UTC"),
 )
-"""The table `evaluations`: a row an evaluation of a trial on the validation set."""
+"""The table `evaluations`: a row an evaluation of a trial on the validation set.
+
+Epoch and loss are null only for a trial of another trainer.
+"""
+
+METRICS_OF_EVERY_EVALUATION = (METRIC_EPOCH, METRIC_SCORE, METRIC_BEST_SCORE, METRIC_LOSS)
+"""What Seedbed logs at every evaluation, whatever the task."""
 
 TRAIN_STEPS = (
     TRIAL_ID,
     STUDY,
     TASK,
     Column("step", "int64", "metric:step", "Number of the optimiser step, from 1.", unit="steps"),
-    Column("epoch", "float64", "derived", "Epochs of training data seen after it.", unit="epochs"),
+    Column(
+        "epoch",
+        "float64",
+        "derived",
+        "Epochs of training data seen after it.",
+        unit="epochs",
+        nullable=True,
+    ),
     Column(
         "loss",
         "float64",
@@ -354,3 +388,29 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "evaluations": EVALUATIONS,
     "train_steps": TRAIN_STEPS,
 }
+"""The tables of the study's numbers: what analyses ask and releases publish."""
+
+UNMAPPED = (
+    TRIAL_ID,
+    STUDY,
+    TASK,
+    Column("kind", "string", "run", "param, tag or metric."),
+    Column("key", "string", "run", "Its name in MLflow."),
+    Column("step", "int64", "run", "Of a metric: the step it was logged at.", nullable=True),
+    Column("value", "float64", "run", "Of a metric: its value.", nullable=True),
+    Column("text", "string", "run", "Of a param or a tag: its value.", nullable=True),
+    Column(
+        "logged_at",
+        "timestamp",
+        "run",
+        "Of a metric: when it was logged.",
+        unit="UTC",
+        nullable=True,
+    ),
+)
+"""The table `unmapped`: a row a param, a tag or a logged value that has no column elsewhere.
+
+It may name people and machines, and is never released.
+"""
+
+WAREHOUSE_TABLES: dict[str, tuple[Column, ...]] = TABLES | {"unmapped": UNMAPPED}

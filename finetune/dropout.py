@@ -21,8 +21,8 @@ class Dropout:
             probability: of dropping an element, in [0, 1); taken to the nearest of 2^16 steps.
             bits: the step's stream.
         """
-        self._probability = probability
-        self._bits = bits
+        self.probability = probability
+        self.bits = bits
         self._scale = 2**16 / (2**16 - int(threshold(probability)))
 
     def mask(self, size: int, like: Tensor) -> Tensor:
@@ -31,13 +31,17 @@ class Dropout:
         Returns:
             A tensor [size] of the type, and on the device, of `like`.
         """
-        kept = torch.from_numpy(self._bits.kept(size, self._probability))
+        kept = torch.from_numpy(self.bits.kept(size, self.probability))
         return kept.to(like.device, like.dtype).mul_(self._scale)
+
+    def factors(self, values: Tensor) -> Tensor:
+        """Draw the factors of a tensor's elements; what is returned has its shape."""
+        return self.mask(values.numel(), values).view(values.shape)
 
     @property
     def drops(self) -> bool:
         """Whether anything is ever dropped."""
-        return self._probability > 0
+        return self.probability > 0
 
 
 @contextmanager
@@ -85,4 +89,4 @@ class _OwnStream(TorchFunctionMode):
     def _drop(self, input: Tensor, p: float, train: bool) -> Tensor:  # noqa: A002, ARG002
         if not train or not self._own.drops:
             return input
-        return input * self._own.mask(input.numel(), input).view(input.shape)
+        return input * self._own.factors(input)

@@ -7,6 +7,7 @@ that they cross process and machine borders.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from finetune.contract import Status
 
@@ -66,16 +67,33 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class SavedModel:
+    """The model of a trial at its best evaluation, written as transformers reads it.
+
+    Attributes:
+        folder: where it is.
+        step: how many optimiser steps it had made.
+        score: of that evaluation.
+    """
+
+    folder: Path
+    step: int
+    score: float
+
+
+@dataclass(frozen=True)
 class Ended:
     """The trial is over.
 
     Attributes:
         status: how it ended.
         error: for a failed trial, why, in one line; else None.
+        model: the trial's best model; None where none was wanted, or the trial is not good enough.
     """
 
     status: Status
     error: str | None = None
+    model: SavedModel | None = None
     time: float = field(default_factory=time.time)
 
 

@@ -76,11 +76,13 @@ class Plan:
         pretrained: the encoder.
         tasks: each task by its name.
         grids: one per task, in the order of the study.
+        keep_best: of how many of each task's best trials the model is kept.
     """
 
     pretrained: Pretrained
     tasks: dict[str, Task]
     grids: tuple[Grid, ...]
+    keep_best: int = 0
 
     def trials(self, *, without: Collection[str] = ()) -> list[Trial]:
         """Return the trials of all grids, in order, but for those whose ids are in `without`."""
@@ -115,7 +117,7 @@ def plan(study: Study) -> Plan:
         )
         for entry, task in zip(study.tasks, tasks, strict=True)
     )
-    return Plan(pretrained, {task.name: task for task in tasks}, grids)
+    return Plan(pretrained, {task.name: task for task in tasks}, grids, study.keep_best)
 
 
 def _find_task(entry: StudyTask, study: Study) -> Task:

@@ -1,12 +1,15 @@
 """The model of a trial: a pretrained encoder, loaded once, with a fresh head for each trial."""
 
+import copy
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from finetune import packed
@@ -18,6 +21,9 @@ from finetune.tasks import Split, Texts
 
 Batch = dict[str, Tensor]
 """The model's inputs by name, int64[examples, longest]."""
+
+Weights = dict[str, Tensor]
+"""The tensors of a model's state by name, on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -85,20 +91,33 @@ class Model:
         self._pretrained = {
             name: value.detach().clone() for name, value in self.module.state_dict().items()
         }
+        self._packable = packed.supports(self.module)
         self._try_out(pretrained.name)
-        self._packs = device.type == "cpu" and packed.supports(self.module)
+        self._packs = self._packable and device.type == "cpu"
         self.module.eval()
         self.device = device
         nn.Module.to(self.module, device)
         self._pretrained = {name: value.to(device) for name, value in self._pretrained.items()}
 
-    def reset(self, wi_seed: int) -> None:
+    def reset(self, wi_seed: int, reads: Sequence[EncodedSplit] = ()) -> None:
         """Go back to the pretrained weights, and draw a fresh head.
 
         Weights of the head are drawn from N(0, 0.02²), those of its norms are one, and its biases
         zero.
+
+        Args:
+            wi_seed: the seed of the head's weights.
+            reads: the splits that will be all that the model reads until the next reset. Where
+                `finetune.packed` knows the architecture, the table of wordpieces is cut to theirs
+                (see `CutTable` there); without any it stays whole.
         """
+        if self._packable:
+            packed.restore_table(self.module)
         self.module.load_state_dict(self._pretrained)
+        if self._packable and reads:
+            words = [word for split in reads for word in split.inputs["input_ids"]]
+            padding = [self.tokenizer.pad_token_id]
+            packed.cut_table(self.module, np.concatenate([padding, *words]))
         index = 0
         with torch.no_grad():
             for name, parameter in self.module.named_parameters():
@@ -113,6 +132,42 @@ class Model:
                     weights = head_weights(wi_seed, index, tuple(parameter.shape))
                     parameter.copy_(torch.from_numpy(weights))
                     index += 1
+
+    def weights(self) -> Weights:
+        """Return a copy of the weights as they stand; of a cut table, what is in use."""
+        return {
+            name: value.detach().to("cpu", copy=True)
+            for name, value in self.module.state_dict().items()
+        }
+
+    def save(self, folder: Path, weights: Weights, decay: float, labels: Sequence[str]) -> None:
+        """Write a model and its tokenizer as a folder that transformers loads.
+
+        Args:
+            folder: where to; it is made where it is missing.
+            weights: of `weights`, taken since the last reset.
+            decay: what weight decay alone has made of a weight since, as a factor.
+            labels: the names of the classes in the order of their numbers; empty for values.
+        """
+        whole = dict(weights)
+        cut = packed.table_cut(self.module) if self._packable else None
+        if cut is not None:
+            name = packed.table_name(self.module)
+            whole[name] = cut.whole(whole[name], decay)
+        config = copy.deepcopy(self.module.config)
+        # Eager attention is for training alone: its reader shall have what is fastest there.
+        config._attn_implementation_internal = None  # noqa: SLF001 — has no public name
+        if labels:
+            config.id2label = dict(enumerate(labels))
+            config.label2id = {label: number for number, label in enumerate(labels)}
+            config.problem_type = "single_label_classification"
+        else:
+            config.problem_type = "regression"
+        config.architectures = [type(self.module).__name__]
+        folder.mkdir(parents=True, exist_ok=True)
+        config.save_pretrained(folder)
+        save_file(whole, folder / "model.safetensors", metadata={"format": "pt"})
+        self.tokenizer.save_pretrained(folder)
 
     def encode(self, split: Split, max_length: int) -> EncodedSplit:
         """Tokenise a split; what is longer than `max_length` tokens is cut off.
@@ -154,8 +209,7 @@ class Model:
         """Return the head's outputs for some examples, float[examples, outputs].
 
         The way is that of the encoder's architecture: packed where `finetune.packed` has one and
-        the device is a CPU, else padded, as transformers computes it. The two agree to rounding,
-        but draw dropout masks of other shapes.
+        the device is a CPU, else padded, as transformers computes it. The two agree to rounding.
 
         Args:
             split: where the examples are.
@@ -164,10 +218,14 @@ class Model:
         """
         if self._packs:
             return packed.forward(self.module, packed.pack(split.inputs, examples), dropout)
-        if dropout is not None:
-            with dropping(self.module, dropout):
-                return self.padded(split.batch(examples))
-        return self.padded(split.batch(examples))
+        batch = split.batch(examples)
+        if dropout is None:
+            return self.padded(batch)
+        if self._packable:
+            real = batch["attention_mask"].bool().to(self.device)
+            dropout = packed.PaddedDropout(dropout, real, self.module.config.num_hidden_layers)
+        with dropping(self.module, dropout):
+            return self.padded(batch)
 
     def padded(self, batch: Batch) -> Tensor:
         """Return the head's outputs for a padded batch, as transformers computes them."""

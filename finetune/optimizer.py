@@ -74,3 +74,11 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     if step < warmup_steps:
         return recipe.learning_rate * step / warmup_steps
     return recipe.learning_rate * (total_steps - step) / max(1, total_steps - warmup_steps)
+
+
+def decay(recipe: Recipe, steps: int, steps_per_epoch: int) -> float:
+    """Return what weight decay alone makes of a weight in so many steps, as a factor: Π(1 - ηλ)."""
+    return math.prod(
+        1.0 - learning_rate(recipe, step, steps_per_epoch) * recipe.weight_decay
+        for step in range(steps)
+    )

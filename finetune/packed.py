@@ -7,15 +7,13 @@ copying to a padded view and computing the padding too, whose share grows with t
 lengths. The last layer is computed for each sequence's first token alone, the one that the head
 reads, though that token attends to all others.
 
-It computes what the module of transformers computes, from the module's own parameters, and changes
-nothing of it: optimiser, clipping, state and reset do not know which way the gradients came.
-Without dropout the two agree to rounding. Dropout draws its masks here for real tokens and real
-pairs of tokens only, so a trial's masks differ from those of the padded way; which way a trial went
-belongs to what affects its numbers.
+It computes what the module of transformers computes, from the module's own parameters: optimiser,
+clipping and state do not know which way the gradients came, and the two agree to rounding. Dropout
+draws its masks for real tokens and real pairs of tokens only; `PaddedDropout` lays the same masks
+out for a padded batch, so that a trial's numbers do not depend on which way its device goes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -210,9 +208,7 @@ def _head(module: Any, first: Tensor, dropout: Dropout | None) -> Tensor:
 
 
 def _drop(values: Tensor, dropout: Dropout | None) -> Tensor:
-    if dropout is None:
-        return values
-    return values * dropout.mask(values.numel(), values).view(values.shape)
+    return values if dropout is None else values * dropout.factors(values)
 
 
 class _Attention(torch.autograd.Function):
@@ -303,7 +299,7 @@ class CutTable(nn.Module):
 
     A task uses a part of the vocabulary, but gradient, clipping and optimiser go through the whole
     table at every step: in a small encoder, half of all parameters. A row that is never looked up
-    has no gradient, so all that happens to it is weight decay, for which one factor stands here.
+    has no gradient, so all that happens to it is weight decay, which can be made up for at the end.
 
     Attributes:
         weight: the rows in use, float[wordpieces in use, width].
@@ -318,7 +314,6 @@ class CutTable(nn.Module):
         self._table, self._used, self._rows = [table], used, rows  # in a list: no submodule
         padding = -1 if table.padding_idx is None else int(rows[table.padding_idx])
         self._padding = padding if padding >= 0 else None
-        self._decay = 1.0
 
     def forward(self, wordpieces: Tensor) -> Tensor:
         """Look wordpieces up by their numbers in the whole table.
@@ -328,42 +323,98 @@ class CutTable(nn.Module):
         """
         return nn.functional.embedding(self._rows[wordpieces], self.weight, self._padding)
 
-    def follow(self, optimizer: torch.optim.Optimizer) -> None:
-        """Let the rows not in use decay with each step of an optimiser, as those in use do."""
+    @property
+    def table(self) -> nn.Embedding:
+        """The whole table, as it was when it was cut."""
+        return self._table[0]
 
-        def decay(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-            for group in optimizer.param_groups:
-                if any(parameter is self.weight for parameter in group["params"]):
-                    self._decay *= 1 - group["lr"] * group["weight_decay"]
+    def whole(self, weight: Tensor, decay: float) -> Tensor:
+        """Return the whole table as training it would have left it.
 
-        optimizer.register_step_post_hook(decay)
+        Args:
+            weight: the rows in use as training has left them, float[wordpieces in use, width].
+            decay: what weight decay alone has made of every other weight, as a factor.
 
-    def whole(self) -> Tensor:
-        """Return the whole table as training has left it, float[vocabulary, width]."""
-        whole = self._table[0].weight.detach() * self._decay
-        whole[self._used] = self.weight.detach()
+        Returns:
+            float[vocabulary, width], on the device of `weight`.
+        """
+        whole = self.table.weight.detach().to(weight.device) * decay
+        whole[self._used.to(weight.device)] = weight
         return whole
 
 
-@contextmanager
-def cut_table(module: nn.Module, wordpieces: NDArray[np.int64]) -> Iterator[CutTable]:
-    """Train a module, within the block, with a table of only the wordpieces in use.
-
-    At the end of the block, however it ends, the module has its whole table again, the same
-    parameter as before, with what was trained: to rounding what training the whole table gives.
+def cut_table(module: nn.Module, wordpieces: NDArray[np.int64]) -> None:
+    """Put a table of only the wordpieces in use in the place of a module's whole one.
 
     Args:
-        module: one that `supports` is true of, reset before; its optimiser is built within the
-            block, and followed.
-        wordpieces: the numbers of all that the block may look up, in any order, repeated or not.
+        module: one that `supports` is true of; its optimiser is built after.
+        wordpieces: the numbers of all that may be looked up until `restore_table`, in any order,
+            repeated or not.
     """
+    restore_table(module)
     embeddings: Any = module.base_model.embeddings  # type: ignore[union-attr]
-    table = embeddings.word_embeddings
-    cut = CutTable(table, wordpieces)
-    embeddings.word_embeddings = cut
-    try:
-        yield cut
-    finally:
-        embeddings.word_embeddings = table
-        with torch.no_grad():
-            table.weight.copy_(cut.whole())
+    embeddings.word_embeddings = CutTable(embeddings.word_embeddings, wordpieces)
+
+
+def restore_table(module: nn.Module) -> None:
+    """Give a module back the table that it had before it was cut, if it was."""
+    cut = table_cut(module)
+    if cut is not None:
+        embeddings: Any = module.base_model.embeddings  # type: ignore[union-attr]
+        embeddings.word_embeddings = cut.table
+
+
+def table_cut(module: nn.Module) -> CutTable | None:
+    """Return the cut table that stands in a module; None where its table is whole."""
+    table = module.base_model.embeddings.word_embeddings  # type: ignore[union-attr]
+    return table if isinstance(table, CutTable) else None
+
+
+def table_name(module: nn.Module) -> str:
+    """Return the name of the table's weights, cut or whole, among the module's parameters."""
+    table = module.base_model.embeddings.word_embeddings.weight  # type: ignore[union-attr]
+    return next(name for name, parameter in module.named_parameters() if parameter is table)
+
+
+class PaddedDropout(Dropout):
+    """The masks of the packed way, laid out for a padded batch of the same sequences.
+
+    Where a device takes the padded way, a trial drops out what it would drop out packed: the masks
+    are drawn for real tokens only and in the order of the packing (see `forward`), and filled up
+    with ones where the padded batch has more.
+    """
+
+    def __init__(self, dropout: Dropout, real: Tensor, layers: int) -> None:
+        """Lay out the dropout of a step.
+
+        Args:
+            dropout: the step's dropout.
+            real: which places of the batch hold a token, bool[sequences, longest].
+            layers: how many layers the encoder has.
+        """
+        super().__init__(dropout.probability, dropout.bits)
+        self._real = real
+        # The head reads the first token alone, and so the last layer is computed for no other.
+        self._first = real & (real.cumsum(1) == 1)
+        self._layers_left = layers
+
+    def factors(self, values: Tensor) -> Tensor:
+        """Draw the factors of a tensor of the module's: the head's, a layer's or an attention's.
+
+        Args:
+            values: float[sequences, hidden], [sequences, longest, hidden], or [sequences, heads,
+                longest, longest].
+        """
+        if values.ndim == 4:
+            self._layers_left -= 1
+        queries = self._real if self._layers_left else self._first
+        if values.ndim == 2:
+            return super().factors(values)
+        if values.ndim == 3:
+            drawn = queries[:, :, None].expand(values.shape)
+        else:
+            pairs = queries[:, None, :, None] & self._real[:, None, None, :]
+            drawn = pairs.expand(values.shape)
+        factors = torch.ones_like(values)
+        factors[drawn] = self.mask(int(drawn.sum()), values)
+        return factors

@@ -304,6 +304,11 @@ class Study(_Section):
     train_examples: int | None = Field(default=None, ge=1, description=_LIMIT_ALLOWED)
     validation_examples: int | None = Field(default=None, ge=1, description=_LIMIT_ALLOWED)
     data_dir: Path | None = Field(default=None, description="a folder of GLUE TSV files")
+    keep_best: int = Field(
+        default=1,
+        ge=0,
+        description="of how many of each task's best trials the model is kept, from 0",
+    )
 
 
 # ── Trials ───────────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,9 @@ Executors hand their reports to one tracker in the driving process. It keeps met
 writes them in batches, each stamped with the time it was produced, not written.
 """
 
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,27 +40,37 @@ class _OpenRun:
     oldest: float = 0.0
 
 
+_MODEL = "model"
+"""Where among the artefacts of a run its model lies."""
+
+
 @dataclass(frozen=True)
 class TrackedTrial:
     """What the store knows of a trial.
 
     Attributes:
         trial_id: the trial's id.
+        run_id: the id of its run.
         name: the run's name.
         status: how it stands.
+        metric: what the score is; None where it did not begin.
         score: best score so far; None before the first evaluation.
         started: seconds since the epoch.
         seconds: how long it ran; None while it runs.
         error: why it failed.
+        model_step: where its model is kept, after how many optimiser steps; else None.
     """
 
     trial_id: str
+    run_id: str
     name: str
     status: Status
+    metric: str | None
     score: float | None
     started: float
     seconds: float | None
     error: str | None
+    model_step: int | None = None
 
 
 class Tracker:
@@ -90,7 +102,7 @@ class Tracker:
         with _faults_of(self.store):
             experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
-                experiment_id = self._client.create_experiment(name)
+                experiment_id = self._client.create_experiment(name, _artifacts(self.store))
             elif experiment.lifecycle_stage == "deleted":
                 raise SeedbedError(
                     f"experiment {name} was deleted in {self.store}. Restore it with "
@@ -173,10 +185,48 @@ class Tracker:
             self._client.log_batch(run.run_id, metrics=run.metrics[start : start + _BATCH])
         run.metrics.clear()
 
+    def drop_model(self, run_id: str) -> None:
+        """Remove the model kept of a run.
+
+        Raises:
+            SeedbedError: where the store cannot be written.
+        """
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        with _faults_of(self.store):
+            # The tag first: what it names is there, whenever this is cut off.
+            self._client.delete_tag(run_id, contract.TAG_MODEL_STEP)
+            artifacts = self._client.get_run(run_id).info.artifact_uri
+            get_artifact_repository(artifacts, self.store).delete_artifacts(_MODEL)
+
+    def fetch_model(self, run_id: str, folder: Path) -> None:
+        """Copy the model kept of a run into a folder.
+
+        Raises:
+            SeedbedError: where it cannot be read.
+        """
+        with _faults_of(self.store), tempfile.TemporaryDirectory() as scratch, _quiet_artifacts():
+            found = Path(self._client.download_artifacts(run_id, _MODEL, scratch))
+            shutil.copytree(found, folder, dirs_exist_ok=True)
+
+    def add_to_model(self, run_id: str, file: Path) -> None:
+        """Put a file beside the model kept of a run.
+
+        Raises:
+            SeedbedError: where the store cannot be written.
+        """
+        with _faults_of(self.store), _quiet_artifacts():
+            self._client.log_artifact(run_id, str(file), _MODEL)
+
     def _end(self, trial: Trial, event: Ended) -> None:
         if trial.id not in self._open:
             # It failed before it began, such as with a worker that died loading the model.
             self._start(trial, Started({}, {}, event.time))
+        if event.model is not None:
+            run_id = self._open[trial.id].run_id
+            with _quiet_artifacts():
+                self._client.log_artifacts(run_id, str(event.model.folder), _MODEL)
+            self._client.set_tag(run_id, contract.TAG_MODEL_STEP, str(event.model.step))
         self._finish(trial.id, event.status, event.error, event.time)
 
     def _finish(self, trial_id: str, status: Status, error: str | None, moment: float) -> None:
@@ -314,12 +364,15 @@ def _tracked(run: "Run") -> TrackedTrial:
     tags, info = run.data.tags, run.info
     return TrackedTrial(
         trial_id=tags[contract.TAG_TRIAL_ID],
+        run_id=info.run_id,
         name=info.run_name,
         status=Status(tags.get(contract.TAG_STATUS, Status.RUNNING)),
+        metric=run.data.params.get("metric"),
         score=run.data.metrics.get(contract.METRIC_BEST_SCORE),
         started=info.start_time / 1000,
         seconds=None if info.end_time is None else (info.end_time - info.start_time) / 1000,
         error=tags.get(contract.TAG_ERROR),
+        model_step=int(tags[contract.TAG_MODEL_STEP]) if contract.TAG_MODEL_STEP in tags else None,
     )
 
 
@@ -332,6 +385,28 @@ def sqlite_file(store: str) -> Path | None:
     """Return the file of a SQLite store; None for any other store."""
     prefix = "sqlite:///"
     return Path(store.removeprefix(prefix)) if store.startswith(prefix) else None
+
+
+def _artifacts(store: str) -> str | None:
+    """Return where the artefacts of a store's runs lie: beside a SQLite file; None: it knows."""
+    file = sqlite_file(store)
+    return None if file is None else (file.absolute().parent / "mlruns").as_uri()
+
+
+@contextmanager
+def _quiet_artifacts() -> Iterator[None]:
+    """Keep MLflow from drawing bars of its own where artefacts are copied."""
+    from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR as BAR
+
+    before = BAR.get_raw()
+    BAR.set(False)
+    try:
+        yield
+    finally:
+        if before is None:
+            BAR.unset()
+        else:
+            BAR.set(before)
 
 
 def _missing(store: str) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from finetune.dropout import Dropout
 from finetune.errors import SeedbedError
 from finetune.events import Evaluation, Step
 from finetune.files import replacing_file
-from finetune.model import EncodedSplit, Model
-from finetune.optimizer import build_optimizer, clip_gradients, learning_rate
+from finetune.model import EncodedSplit, Model, Weights
+from finetune.optimizer import build_optimizer, clip_gradients, decay, learning_rate
 from finetune.seeds import DropoutBits, data_order
 from finetune.study import Recipe, Trial
 from finetune.tasks.metrics import compute, is_regression
@@ -38,16 +38,42 @@ class TrialState:
         optimizer: with its moments.
         step: how many optimiser steps were made.
         evaluation: the last one; None before the first.
+        best: the best model so far; None before the first evaluation, or where none is kept.
     """
 
     optimizer: torch.optim.AdamW
     step: int = 0
     evaluation: Evaluation | None = None
+    best: "BestModel | None" = None
 
 
-def begin(trial: Trial, model: Model) -> TrialState:
-    """Bring a model to the start of a trial: pretrained weights, a fresh head, no moments."""
-    model.reset(trial.wi_seed)
+@dataclass(frozen=True)
+class BestModel:
+    """The model of a trial at its best evaluation, the first of those where several are best.
+
+    Attributes:
+        step: how many optimiser steps had been made.
+        score: of that evaluation.
+        weights: as `finetune.model.Model.weights` gives them.
+    """
+
+    step: int
+    score: float
+    weights: Weights
+
+
+def begin(
+    trial: Trial, model: Model, training: EncodedSplit, validation: EncodedSplit
+) -> TrialState:
+    """Bring a model to the start of a trial: pretrained weights, a fresh head, no moments.
+
+    Args:
+        trial: the WI seed and the recipe.
+        model: is reset.
+        training: what the trial trains on.
+        validation: what it is evaluated on; the model reads nothing besides the two.
+    """
+    model.reset(trial.wi_seed, (training, validation))
     return TrialState(build_optimizer(model.module, trial.recipe))
 
 
@@ -58,6 +84,8 @@ def train(
     training: EncodedSplit,
     validation: EncodedSplit,
     metric: str,
+    *,
+    keep_best: bool = False,
 ) -> Generator[Step | Evaluation, None, Status]:
     """Fine-tune a model, step by step, from where a trial stands to its end.
 
@@ -69,6 +97,7 @@ def train(
         training: the examples trained on.
         validation: the examples evaluated on.
         metric: the task's own metric.
+        keep_best: whether the state keeps the weights of the best evaluation, for `save_best`.
 
     Yields:
         Each optimiser step and each evaluation, as it happens.
@@ -88,6 +117,8 @@ def train(
             best = -math.inf if last is None else last.best_score
             epoch = step / steps_per_epoch
             last = state.evaluation = evaluate(model, validation, metric, recipe, step, epoch, best)
+            if keep_best and last.score > best:
+                state.best = BestModel(step, last.score, model.weights())
             yield last
         assert last is not None, "the first evaluation is before the first step"
 
@@ -129,21 +160,37 @@ def save_state(path: Path, trial: Trial, model: Model, state: TrialState) -> Non
     The file is safetensors: the weights, Adam's moments, and the rest as JSON in its header.
     """
     tensors = {f"weights/{name}": value for name, value in model.module.state_dict().items()}
+    if state.best is not None:
+        tensors |= {f"best/{name}": value for name, value in state.best.weights.items()}
     for index, moments in state.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
     evaluation = None if state.evaluation is None else asdict(state.evaluation)
-    header = {"trial": trial.id, "step": state.step, "evaluation": evaluation}
+    header = {
+        "trial": trial.id,
+        "step": state.step,
+        "evaluation": evaluation,
+        "best": state.best and [state.best.step, state.best.score],
+    }
     with replacing_file(path) as beside:
         save_file(tensors, beside, metadata={"state": json.dumps(header)})
 
 
-def load_state(path: Path, trial: Trial, model: Model) -> TrialState:
+def load_state(
+    path: Path, trial: Trial, model: Model, training: EncodedSplit, validation: EncodedSplit
+) -> TrialState:
     """Bring a model to where a trial stood when `save_state` wrote the file.
+
+    Args:
+        path: the file.
+        trial: the trial that it is of.
+        model: is brought there.
+        training: as the trial began with.
+        validation: as the trial began with.
 
     Raises:
         SeedbedError: where the file is not of this trial.
     """
-    state = begin(trial, model)
+    state = begin(trial, model, training, validation)
     with safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["state"])
         if header["trial"] != trial.id:
@@ -152,20 +199,43 @@ def load_state(path: Path, trial: Trial, model: Model) -> TrialState:
                 "Remove it, and the trial begins anew."
             )
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 — no mapping
-    weights = {
-        n.removeprefix("weights/"): v for n, v in tensors.items() if n.startswith("weights/")
-    }
-    model.module.load_state_dict(weights)
+
+    def part(prefix: str) -> Weights:
+        return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
+
+    model.module.load_state_dict(part("weights/"))
     moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        kind, _, rest = name.partition("/")
-        if kind == "optimizer":
-            index, _, moment = rest.partition("/")
-            moments.setdefault(int(index), {})[moment] = value
+    for name, value in part("optimizer/").items():
+        index, _, moment = name.partition("/")
+        moments.setdefault(int(index), {})[moment] = value
     state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": moments})
     state.step = header["step"]
     state.evaluation = header["evaluation"] and Evaluation(**header["evaluation"])
+    if header["best"] is not None:
+        state.best = BestModel(*header["best"], part("best/"))
     return state
+
+
+def save_best(
+    folder: Path,
+    trial: Trial,
+    model: Model,
+    best: BestModel,
+    labels: Sequence[str],
+    steps_per_epoch: int,
+) -> None:
+    """Write a trial's best model as a folder that transformers loads.
+
+    Args:
+        folder: where to.
+        trial: the trial.
+        model: as the trial has left it.
+        best: the state's.
+        labels: the names of the task's classes; empty for values.
+        steps_per_epoch: of the trial.
+    """
+    factor = decay(trial.recipe, best.step, steps_per_epoch)
+    model.save(folder, best.weights, factor, labels)
 
 
 def optimizer_step(

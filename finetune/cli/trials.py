@@ -1,5 +1,6 @@
-"""Running trials: `run`, `trial`, `status`."""
+"""Running trials: `run`, `trial`, `status`, `best`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command()(run)
     app.command()(trial)
     app.command()(status)
+    app.command()(best)
 
 
 def run(
@@ -253,8 +255,6 @@ def status(
 
     Example: finetune status demo
     """
-    from pathlib import Path
-
     from finetune.cli import display
     from finetune.study_file import find_study
     from finetune.tracking import Tracker
@@ -306,3 +306,46 @@ def _show_status(
             screen.print()
             screen.print(display.seed_table(grid, tracked))
     screen.print()
+
+
+def best(
+    task: Annotated[
+        str, typer.Option("--task", metavar="TASK", help="The task whose best model it is.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write it to.")
+    ],
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="STUDY",
+            show_default=False,
+            help="Name of a study in the store; may be left out where one alone has the task.",
+        ),
+    ] = None,
+    store: options.Store = options.DEFAULT_STORE,
+) -> None:
+    """Write the best model of a task: weights, tokenizer, and a card that says how it was chosen.
+
+    The folder is one that `from_pretrained` loads.
+
+    Example: finetune best --task acceptability --output best-model
+    """
+    from finetune.best_model import choose, write
+    from finetune.cli import display
+    from finetune.tracking import Tracker
+
+    tracker = Tracker(store)
+    choice = choose(tracker, task, study)
+    write(choice, tracker, output)
+    screen = display.console()
+    screen.print(
+        f"[bold]{choice.run.name}[/]: {choice.metric.replace('_', ' ')} {choice.run.score:.4f} "
+        f"after {choice.run.model_step} steps, the best of {len(choice.done)} trials of study "
+        f"{choice.grid.study}."
+    )
+    if choice.better is not None:
+        screen.print(
+            f"{choice.better.name} had {choice.better.score:.4f}, but its model is not kept."
+        )
+    screen.print(f"Written to {output}, with its tokenizer and a card.")

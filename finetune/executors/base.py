@@ -1,15 +1,17 @@
 """What an executor is, and what one worker does."""
 
+import math
 import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from finetune import __version__, contract
 from finetune.contract import Status
 from finetune.errors import SeedbedError
-from finetune.events import Ended, Event, Started
+from finetune.events import Ended, Event, SavedModel, Started
 from finetune.pretrained import Pretrained
 from finetune.study import Trial
 from finetune.tasks import Task
@@ -26,17 +28,34 @@ class Report:
     event: Event
 
 
+@dataclass(frozen=True)
+class Assignment:
+    """A trial to run, and what is wanted of it besides its events.
+
+    Attributes:
+        trial: the trial.
+        model: the folder to write the trial's best model to; None where none is wanted.
+        worth: the score from which on the model is wanted.
+    """
+
+    trial: Trial
+    model: Path | None = None
+    worth: float = -math.inf
+
+
 class Executor(Protocol):
     """Runs trials somewhere, and hands back what happens in them.
 
-    Executors write nothing anywhere: the process that drives them does.
+    Executors track nothing: the process that drives them does.
     """
 
-    def run(self, trials: Iterable[Trial]) -> Iterator[Report]:
+    def run(self, assignments: Iterable[Assignment]) -> Iterator[Report]:
         """Run trials and yield their reports, those of one trial in order.
 
-        Every trial that is started ends with an `Ended` event, unless the caller stops listening.
-        A trial that fails by itself is reported as failed, and the others go on.
+        An assignment is taken from the iterable only when there is a worker free for it, so that
+        what is asked for can depend on how the trials before it ended. Every trial that is started
+        ends with an `Ended` event, unless the caller stops listening. A trial that fails by itself
+        is reported as failed, and the others go on.
 
         Raises:
             SeedbedError: where no trial could be run, such as for a model that cannot be loaded.
@@ -76,25 +95,33 @@ class Worker:
         self._models: dict[int, Model] = {}
         self._data: dict[tuple[object, ...], tuple[EncodedSplit, EncodedSplit, Started]] = {}
 
-    def run(self, trial: Trial) -> Iterator[Event]:
+    def run(self, assignment: Assignment) -> Iterator[Event]:
         """Run a trial from its start to its end and yield its events.
 
         Raises:
             SeedbedError: where the model or the data cannot be loaded.
         """
-        from finetune.training import begin, train
+        from finetune.training import begin, save_best, train
 
+        trial = assignment.trial
         task = self._supplies.tasks[trial.task]
         model = self._model(task.outputs)
         training, validation, started = self._load(trial, task, model)
         yield Started(started.facts, started.machine)
+        keep = assignment.model is not None
+        data = training, validation
         try:
-            state = begin(trial, model)
-            status = yield from train(trial, model, state, training, validation, task.metric)
+            state = begin(trial, model, *data)
+            status = yield from train(trial, model, state, *data, task.metric, keep_best=keep)
+            saved = None
+            if assignment.model and state.best and state.best.score >= assignment.worth:
+                steps_per_epoch = trial.recipe.steps_per_epoch(len(training))
+                saved = SavedModel(assignment.model, state.best.step, state.best.score)
+                save_best(saved.folder, trial, model, state.best, task.labels, steps_per_epoch)
         except Exception as error:  # noqa: BLE001 — whatever it is, it is this trial's alone
             yield Ended(Status.FAILED, _one_line(error))
         else:
-            yield Ended(status)
+            yield Ended(status, model=saved)
 
     def _model(self, outputs: int) -> "Model":
         from finetune.model import Model

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from finetune.executors.base import Report, Supplies, Worker
-from finetune.study import Trial
+from finetune.executors.base import Assignment, Report, Supplies, Worker
 
 
 class InlineExecutor:
@@ -12,9 +11,9 @@ class InlineExecutor:
     def __init__(self, supplies: Supplies) -> None:
         self._supplies = supplies
 
-    def run(self, trials: Iterable[Trial]) -> Iterator[Report]:
+    def run(self, assignments: Iterable[Assignment]) -> Iterator[Report]:
         """Run trials one after another; see `Executor.run`."""
         worker = Worker(self._supplies)
-        for trial in trials:
-            for event in worker.run(trial):
-                yield Report(trial, event)
+        for assignment in assignments:
+            for event in worker.run(assignment):
+                yield Report(assignment.trial, event)

@@ -6,13 +6,14 @@ import signal
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from finetune.contract import Status
 from finetune.errors import SeedbedError
 from finetune.events import Ended, Event, Step
-from finetune.executors.base import Report, Supplies, Worker
+from finetune.executors.base import Assignment, Report, Supplies, Worker
 from finetune.study import Trial
 
 _STEPS_TOGETHER = 25
@@ -35,13 +36,13 @@ class LocalExecutor:
         self._supplies = supplies
         self._workers = workers
 
-    def run(self, trials: Iterable[Trial]) -> Iterator[Report]:
+    def run(self, assignments: Iterable[Assignment]) -> Iterator[Report]:
         """Run trials side by side; see `Executor.run`."""
-        left = list(reversed(list(trials)))
+        left = iter(assignments)
         workers: dict[Connection, _WorkerProcess] = {}
         try:
-            for _ in range(min(self._workers, len(left))):
-                self._start(workers, left)
+            for assignment in islice(left, self._workers):
+                self._start(workers, assignment)
             while workers:
                 for connection in wait(list(workers)):
                     assert isinstance(connection, Connection)
@@ -51,18 +52,19 @@ class LocalExecutor:
                         yield Report(worker.trial, event)
                     if not isinstance(events[-1], Ended):
                         continue
-                    if left and worker.process.is_alive():
-                        worker.take(left.pop())
+                    upcoming = next(left, None)
+                    if upcoming is not None and worker.process.is_alive():
+                        worker.take(upcoming)
                         continue
                     workers.pop(connection).stop()
-                    if left:
-                        self._start(workers, left)
+                    if upcoming is not None:
+                        self._start(workers, upcoming)
         finally:
             for worker in workers.values():
                 worker.stop(at_once=True)
 
-    def _start(self, workers: dict[Connection, "_WorkerProcess"], left: list[Trial]) -> None:
-        """Start a worker with the next trial."""
+    def _start(self, workers: dict[Connection, "_WorkerProcess"], assignment: Assignment) -> None:
+        """Start a worker with its first trial."""
         # Spawned, not forked: a fork would copy the locks of torch and the tracking client as
         # they stand.
         context = multiprocessing.get_context("spawn")
@@ -70,8 +72,8 @@ class LocalExecutor:
         process = context.Process(target=_work, args=(theirs, self._supplies), daemon=True)
         process.start()
         theirs.close()
-        workers[ours] = _WorkerProcess(process, ours, left[-1])
-        workers[ours].take(left.pop())
+        workers[ours] = _WorkerProcess(process, ours, assignment.trial)
+        workers[ours].take(assignment)
 
 
 @dataclass
@@ -82,12 +84,12 @@ class _WorkerProcess:
     connection: Connection
     trial: Trial
 
-    def take(self, trial: Trial) -> None:
+    def take(self, assignment: Assignment) -> None:
         """Give the worker its next trial."""
-        self.trial = trial
+        self.trial = assignment.trial
         # A worker that has died already is noticed when it is listened to.
         with suppress(BrokenPipeError):
-            self.connection.send(trial)
+            self.connection.send(assignment)
 
     def receive(self) -> list[Event]:
         """Return the next events; where the worker has died, one that says so.
@@ -132,9 +134,9 @@ def _work(connection: Connection, supplies: Supplies) -> None:
         return
 
 
-def _run(worker: Worker, trial: Trial, connection: Connection) -> None:
+def _run(worker: Worker, assignment: Assignment, connection: Connection) -> None:
     waiting: list[Event] = []
-    for event in worker.run(trial):
+    for event in worker.run(assignment):
         waiting.append(event)
         # Steps are many and small: they travel together, the rest at once.
         if not isinstance(event, Step) or len(waiting) >= _STEPS_TOGETHER:

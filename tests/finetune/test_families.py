@@ -294,7 +294,9 @@ def train_some(model: Model, trial: Trial, task: Task, steps: int | None) -> lis
     model.reset(trial.wi_seed)
     data = model.encode(task.source.read().train, LONGEST)
     validation = model.encode(task.source.read().validation.limited(4), LONGEST)
-    events = train(trial, model, begin(trial, model), data, validation, "accuracy")
+    events = train(
+        trial, model, begin(trial, model, data, validation), data, validation, "accuracy"
+    )
     return list(islice((e.loss for e in events if isinstance(e, Step)), steps))
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from finetune.events import Step
-from finetune.executors.base import Supplies, Worker
+from finetune.executors.base import Assignment, Supplies, Worker
 from finetune.grid import plan
 from finetune.study_file import parse_study
 
@@ -106,7 +106,8 @@ def test_the_losses_of_a_trial_are_pinned(preset: str) -> None:
     worker = Worker(Supplies(laid_out.pretrained, laid_out.tasks, "cpu"))
     try:
         for trial in laid_out.trials():
-            losses = [event.loss for event in worker.run(trial) if isinstance(event, Step)]
+            events = worker.run(Assignment(trial))
+            losses = [event.loss for event in events if isinstance(event, Step)]
             assert losses == pytest.approx(GOLDEN[preset, trial.task], rel=1e-4)
     finally:
         torch.set_num_threads(threads)

@@ -1,7 +1,6 @@
 """The packed forward pass computes what the module of transformers does, from its parameters."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,19 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from finetune.dropout import Dropout
+from finetune.dropout import Dropout, dropping
 from finetune.model import EncodedSplit, Model
-from finetune.optimizer import build_optimizer, clip_gradients
-from finetune.packed import cut_table, forward, pack, supports
+from finetune.optimizer import build_optimizer, clip_gradients, decay, learning_rate
+from finetune.packed import (
+    PaddedDropout,
+    cut_table,
+    forward,
+    pack,
+    restore_table,
+    supports,
+    table_cut,
+    table_name,
+)
 from finetune.pretrained import Pretrained
 from finetune.seeds import DropoutBits, threshold
 from finetune.study import Recipe
@@ -352,24 +360,42 @@ class TestDropout:
         assert torch.equal(forward(module, batch, seeded(0.0)), forward(module, batch))
 
 
+class TestPaddedDropout:
+    """The same masks on the padded way, so that a device's way does not change a trial."""
+
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_a_padded_step_drops_out_what_a_packed_step_does(self, family: str) -> None:
+        module = make_classifier(family, torch.float64)
+        split = sentences([2, 7, 1, 4], 5, module.config.pad_token_id)  # type: ignore[union-attr, arg-type]
+        examples = np.arange(4)
+        packed = gradients(
+            module, forward(module, pack(split.inputs, examples), seeded(0.3)), split.labels
+        )
+        batch = split.batch(examples)
+        dropout = PaddedDropout(seeded(0.3), batch["attention_mask"].bool(), 2)
+        with dropping(module, dropout):
+            padded = gradients(module, module(**batch).logits, split.labels)
+        without = gradients(module, forward(module, pack(split.inputs, examples)), split.labels)
+        for name, gradient in packed.items():
+            torch.testing.assert_close(padded[name], gradient, rtol=1e-9, atol=1e-12, msg=name)
+        assert any(not torch.allclose(without[name], packed[name], rtol=0.1) for name in packed)
+
+
 class TestCutTable:
     """The table of wordpieces cut to those in use."""
 
-    RECIPE = Recipe(learning_rate=0.05, weight_decay=0.5, clip_norm=0.1)
+    RECIPE = Recipe(learning_rate=0.05, weight_decay=0.5, clip_norm=0.1, epochs=5)
 
-    def train(self, module: nn.Module, split: EncodedSplit, cut: np.ndarray | None) -> None:
+    def train(self, module: nn.Module, split: EncodedSplit) -> None:
         batch = pack(split.inputs, np.arange(len(split)))
-        with cut_table(module, cut) if cut is not None else nullcontext() as table:
-            optimizer = build_optimizer(module, self.RECIPE)
-            if table is not None:
-                table.follow(optimizer)
-            for step in range(1, 6):
-                for group in optimizer.param_groups:
-                    group["lr"] = self.RECIPE.learning_rate / step
-                optimizer.zero_grad()
-                cross_entropy(forward(module, batch, seeded(0.1)), split.labels).backward()
-                clip_gradients(module.parameters(), self.RECIPE)
-                optimizer.step()
+        optimizer = build_optimizer(module, self.RECIPE)
+        for step in range(5):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(self.RECIPE, step, 1)
+            optimizer.zero_grad()
+            cross_entropy(forward(module, batch, seeded(0.1)), split.labels).backward()
+            clip_gradients(module.parameters(), self.RECIPE)
+            optimizer.step()
 
     @pytest.mark.parametrize("family", FAMILIES)
     def test_training_it_is_training_the_whole_table(self, family: str) -> None:
@@ -378,48 +404,43 @@ class TestCutTable:
         split = sentences([4, 7, 3], 5, whole.config.pad_token_id)  # type: ignore[union-attr, arg-type]
         used = np.concatenate(split.inputs["input_ids"])
         assert len(np.unique(used)) < WORDS - 5
-        self.train(whole, split, None)
-        self.train(cut, split, used)
+        self.train(whole, split)
+        cut_table(cut, used)
+        self.train(cut, split)
+        name, table = table_name(cut), table_cut(cut)
+        assert table is not None
         trained = cut.state_dict()
-        for name, value in whole.state_dict().items():
-            torch.testing.assert_close(trained[name], value, rtol=1e-9, atol=1e-12, msg=name)
-        name = next(name for name in before if name.endswith("word_embeddings.weight"))
+        trained[name] = table.whole(trained[name], decay(self.RECIPE, 5, 1))
+        for parameter, value in whole.state_dict().items():
+            torch.testing.assert_close(
+                trained[parameter], value, rtol=1e-9, atol=1e-12, msg=parameter
+            )
         unused = np.setdiff1d(np.arange(WORDS), used)
         assert not torch.allclose(trained[name][unused], before[name][unused], rtol=0.02)
 
-    def test_it_is_looked_up_as_the_whole_table_is(
-        self, classifier: Callable[..., nn.Module]
-    ) -> None:
-        module, split = classifier("bert"), sentences([3, 9, 2], 5)
+    def test_it_is_looked_up_as_the_whole_table_is(self) -> None:
+        module, split = make_classifier("bert", torch.float64), sentences([3, 9, 2], 5)
         batch = pack(split.inputs, [0, 1, 2])
         logits = forward(module, batch)
-        with cut_table(module, np.concatenate(split.inputs["input_ids"])):
-            assert torch.equal(forward(module, batch), logits)
+        cut_table(module, np.concatenate(split.inputs["input_ids"]))
+        assert torch.equal(forward(module, batch), logits)
 
-    def test_the_module_has_its_own_table_again_when_the_block_fails(
-        self, classifier: Callable[..., nn.Module]
-    ) -> None:
-        module = classifier("bert")
+    def test_what_is_not_in_use_cannot_be_looked_up(self) -> None:
+        module = make_classifier("bert", torch.float64)
+        cut_table(module, np.array([5, 7]))
+        with pytest.raises(IndexError):
+            forward(module, pack({"input_ids": [[5, 6, 7]]}, [0]))
+
+    def test_restoring_gives_the_module_back_the_table_it_had(self) -> None:
+        module = make_classifier("bert", torch.float64)
         before = dict(module.named_parameters())
         values = {name: parameter.clone() for name, parameter in before.items()}
-        batch = pack({"input_ids": [[5, 6, 7]]}, [0])
-        with pytest.raises(IndexError), cut_table(module, np.array([5, 7])):
-            forward(module, batch)
+        for wordpieces in ([5, 7], [1, 2, 3]):
+            cut_table(module, np.array(wordpieces))
+            with torch.no_grad():
+                module.get_parameter(table_name(module)).fill_(7.0)
+        restore_table(module)
+        assert table_cut(module) is None
         for name, parameter in module.named_parameters():
             assert parameter is before[name]
             assert torch.equal(parameter, values[name])
-
-    def test_what_is_trained_within_can_be_read_as_the_whole_table(self) -> None:
-        module = make_classifier("bert", torch.float64)
-        table = module.base_model.embeddings.word_embeddings.weight  # type: ignore[union-attr]
-        assert isinstance(table, Tensor)
-        before = table.detach().clone()
-        with cut_table(module, np.array([2, 9])) as cut:
-            with torch.no_grad():
-                cut.weight.fill_(7.0)
-            whole = cut.whole()
-            assert torch.equal(table, before)
-        assert torch.equal(table, whole)
-        assert bool((whole[[2, 9]] == 7.0).all())
-        others = np.setdiff1d(np.arange(WORDS), [2, 9])
-        assert torch.equal(whole[others], before[others])

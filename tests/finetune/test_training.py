@@ -51,7 +51,7 @@ def splits(model: Model, reviews: Task) -> tuple[EncodedSplit, EncodedSplit]:
 def run(model: Model, splits: tuple[EncodedSplit, EncodedSplit]) -> Callable[[Trial], Course]:
     def run(trial: Trial) -> Course:
         course = Course([], [], Status.RUNNING)
-        events = train(trial, model, begin(trial, model), *splits, "accuracy")
+        events = train(trial, model, begin(trial, model, *splits), *splits, "accuracy")
         while True:
             try:
                 event = next(events)
@@ -163,12 +163,12 @@ def test_a_trial_stopped_anywhere_goes_on_to_the_same_numbers(
     fields = {"paper": {}, "released": {"dropout_until_evaluated": True, "schedule": "as released"}}
     trial = make_trial(**fields[recipe])
     whole = run(trial)
-    state = begin(trial, model)
+    state = begin(trial, model, *splits)
     events: list[Any] = list(islice(train(trial, model, state, *splits, "accuracy"), stop))
     save_state(tmp_path / "state", trial, model, state)
 
     run(make_trial(wi_seed=99, do_seed=98))
-    state = load_state(tmp_path / "state", trial, model)
+    state = load_state(tmp_path / "state", trial, model, *splits)
     events += train(trial, model, state, *splits, "accuracy")
     assert [e.loss for e in events if isinstance(e, Step)] == whole.losses
     evaluations = [e for e in events if isinstance(e, Evaluation)]
@@ -178,12 +178,12 @@ def test_a_trial_stopped_anywhere_goes_on_to_the_same_numbers(
 
 
 def test_a_state_is_taken_up_by_its_own_trial_alone(
-    make_trial: Any, model: Model, tmp_path: Path
+    make_trial: Any, model: Model, splits: tuple[EncodedSplit, EncodedSplit], tmp_path: Path
 ) -> None:
     trial = make_trial()
-    save_state(tmp_path / "state", trial, model, begin(trial, model))
+    save_state(tmp_path / "state", trial, model, begin(trial, model, *splits))
     with pytest.raises(SeedbedError, match="holds the state of trial"):
-        load_state(tmp_path / "state", make_trial(wi_seed=5), model)
+        load_state(tmp_path / "state", make_trial(wi_seed=5), model, *splits)
 
 
 def test_an_epoch_sees_every_example_once_in_the_seeds_order(make_trial: Any) -> None:
@@ -273,7 +273,7 @@ def test_regression_learns_values_by_squared_error(
     encoded = model.encode(values, 16)
     assert encoded.labels.dtype == torch.float32
     trial = make_trial(learning_rate=3e-3, epochs=40, dropout=0.0, bias_correction=True)
-    state = begin(trial, model)
+    state = begin(trial, model, encoded, encoded)
     events = list(train(trial, model, state, encoded, encoded, "pearson_and_spearman"))
     evaluations = [event for event in events if isinstance(event, Evaluation)]
     start = values.labels.astype(np.float32)
