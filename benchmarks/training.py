@@ -27,28 +27,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the program of this checkout, whichever is installed
 
-from finetune import packed  # noqa: E402
-from finetune.dropout import Dropout, dropping  # noqa: E402
+from finetune.dropout import Dropout  # noqa: E402
 from finetune.files import replacing_file  # noqa: E402
 from finetune.model import EncodedSplit, Model  # noqa: E402
-from finetune.optimizer import build_optimizer, clip_gradients  # noqa: E402
+from finetune.optimizer import build_optimizer  # noqa: E402
 from finetune.pretrained import Pretrained, find_pretrained  # noqa: E402
 from finetune.seeds import DropoutBits, data_order, subset  # noqa: E402
 from finetune.study import Recipe  # noqa: E402
 from finetune.tasks import find_task  # noqa: E402
-from finetune.training import losses  # noqa: E402
+from finetune.training import EVALUATION_BATCH, evaluate, optimizer_step  # noqa: E402
 
 RECIPE = Recipe()
 """The paper's: 3 epochs of batches of 16, ten evaluations an epoch, at most 128 tokens."""
 
-EVALUATION_BATCH = 64
 TASKS = ("mrpc", "rte", "cola")
-OURS = "Seedbed, packed"
+OURS = "Seedbed"
+FLOOR = "matrix products alone"
 
 
 @dataclass(frozen=True)
@@ -58,14 +56,14 @@ class Workload:
     Attributes:
         training: as many batches as are stepped through, one after another; the first warms up.
         validation: a sample of the validation set.
-        wordpieces: the numbers of those that the task uses.
+        read: both splits whole: all that a trial's model would read.
         steps: optimiser steps of a whole trial.
         evaluated: examples evaluated in a whole trial, over all its evaluations.
     """
 
     training: EncodedSplit
     validation: EncodedSplit
-    wordpieces: np.ndarray[Any, np.dtype[np.int64]]
+    read: tuple[EncodedSplit, EncodedSplit]
     steps: int
     evaluated: int
 
@@ -146,9 +144,8 @@ def _rows(task: str, pretrained: Pretrained, arguments: argparse.Namespace) -> l
     workload = _workload(task, model, arguments)
     ways = [
         *_trainer_ways(pretrained, model, workload),
-        Way("Seedbed, padded", 1, lambda: _measure_seedbed(model, workload, _padded)),
-        Way(OURS, 1, lambda: _measure_seedbed(model, workload, _packed)),
-        Way(f"{OURS}, table cut", 1, lambda: _measure_cut(model, workload)),
+        Way(OURS, 1, lambda: _measure_seedbed(model, workload)),
+        Way(FLOOR, 1, lambda: _measure_floor(model, workload)),
     ]
     ways = [way for way in ways if way.threads in (1, *arguments.threads)]
     rounds = [{(w.name, w.threads): _measure(w) for w in ways} for _ in range(arguments.rounds)]
@@ -182,7 +179,7 @@ def _workload(task: str, model: Model, arguments: argparse.Namespace) -> Workloa
     return Workload(
         training=_chosen(training, data_order(1, 0, len(training))[:sample]),
         validation=_chosen(validation, subset(len(validation), arguments.examples)),
-        wordpieces=np.concatenate([*training.inputs["input_ids"], *validation.inputs["input_ids"]]),
+        read=(training, validation),
         steps=RECIPE.epochs * per_epoch,
         evaluated=len(RECIPE.evaluation_steps(per_epoch)) * len(validation),
     )
@@ -207,61 +204,59 @@ def _measure(way: Way) -> tuple[float, float]:
 
 
 # ── Seedbed ──────────────────────────────────────────────────────────────────────────────────────
-Forward = Callable[[Model, EncodedSplit, np.ndarray[Any, np.dtype[np.int64]], int], Tensor]
-"""Computes logits at an optimiser step; at step 0 without dropout."""
-
-
-def _padded(
-    model: Model, split: EncodedSplit, examples: np.ndarray[Any, np.dtype[np.int64]], step: int
-) -> Tensor:
-    batch = split.batch(examples)
-    if not step:
-        return model.module.eval()(**batch).logits  # type: ignore[no-any-return]
-    with dropping(model.module, Dropout(RECIPE.dropout, DropoutBits(1, step))):
-        return model.module(**batch).logits  # type: ignore[no-any-return]
-
-
-def _packed(
-    model: Model, split: EncodedSplit, examples: np.ndarray[Any, np.dtype[np.int64]], step: int
-) -> Tensor:
-    drop = Dropout(RECIPE.dropout, DropoutBits(1, step)) if step else None
-    return packed.forward(model.module, packed.pack(split.inputs, examples), drop)
-
-
-def _measure_seedbed(model: Model, workload: Workload, forward: Forward) -> tuple[float, float]:
-    model.reset(1)
-    return _measure_loop(model, workload, forward, build_optimizer(model.module, RECIPE))
-
-
-def _measure_cut(model: Model, workload: Workload) -> tuple[float, float]:
-    model.reset(1)
-    with packed.cut_table(model.module, workload.wordpieces) as table:
-        optimizer = build_optimizer(model.module, RECIPE)
-        table.follow(optimizer)
-        return _measure_loop(model, workload, _packed, optimizer)
-
-
-def _measure_loop(
-    model: Model, workload: Workload, forward: Forward, optimizer: torch.optim.Optimizer
-) -> tuple[float, float]:
+def _measure_seedbed(model: Model, workload: Workload) -> tuple[float, float]:
+    model.reset(1, workload.read)
+    optimizer = build_optimizer(model.module, RECIPE)
     ends = []
     for step, examples in enumerate(workload.batches(), start=1):
-        logits = forward(model, workload.training, examples, step)
-        loss = losses(logits, workload.training.labels[examples]).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        clip_gradients(model.module.parameters(), RECIPE)
-        optimizer.step()
-        loss.item()
+        dropout = Dropout(RECIPE.dropout, DropoutBits(1, step))
+        optimizer_step(
+            model, optimizer, workload.training, examples, RECIPE.learning_rate, dropout, RECIPE
+        )
         ends.append(time.perf_counter())
-
-    order = np.argsort(workload.validation.lengths, kind="stable")
     begin = time.perf_counter()
-    with torch.inference_mode():
-        for start in range(0, len(order), EVALUATION_BATCH):
-            forward(model, workload.validation, order[start : start + EVALUATION_BATCH], 0)
+    evaluate(model, workload.validation, "accuracy", RECIPE, 0, 0.0)
     evaluated = time.perf_counter() - begin
-    return (ends[-1] - ends[0]) / (len(ends) - 1), evaluated / len(order)
+    return (ends[-1] - ends[0]) / (len(ends) - 1), evaluated / len(workload.validation)
+
+
+# ── The floor ────────────────────────────────────────────────────────────────────────────────────
+def _measure_floor(model: Model, workload: Workload) -> tuple[float, float]:
+    """Time the matrix products that the linear layers cannot do without, and nothing else."""
+    ends = []
+    lengths = workload.training.lengths
+    for examples in workload.batches():
+        for shape in _products(model, int(lengths[examples].sum()), len(examples)):
+            _multiply(*shape, backward=True)
+        ends.append(time.perf_counter())
+    lengths = np.sort(workload.validation.lengths)
+    begin = time.perf_counter()
+    for start in range(0, len(lengths), EVALUATION_BATCH):
+        together = lengths[start : start + EVALUATION_BATCH]
+        for shape in _products(model, int(together.sum()), len(together)):
+            _multiply(*shape, backward=False)
+    evaluated = time.perf_counter() - begin
+    return (ends[-1] - ends[0]) / (len(ends) - 1), evaluated / len(lengths)
+
+
+def _products(model: Model, tokens: int, sequences: int) -> Iterator[tuple[int, int, int]]:
+    """Yield rows, inputs and outputs of each linear layer's product in the packed way."""
+    config = model.module.config
+    hidden, inner = config.hidden_size, config.intermediate_size
+    for layer in range(config.num_hidden_layers):
+        # The last layer is computed for the first token of each sequence, which attends to all.
+        computed = sequences if layer == config.num_hidden_layers - 1 else tokens
+        yield from [(tokens, hidden, hidden)] * 2  # keys and values
+        yield from [(computed, hidden, hidden)] * 2  # queries and the attention's output
+        yield from [(computed, hidden, inner), (computed, inner, hidden)]
+
+
+def _multiply(rows: int, inputs: int, outputs: int, *, backward: bool) -> None:
+    values, weight = torch.ones(rows, inputs), torch.ones(outputs, inputs)
+    gradient = torch.mm(values, weight.t())
+    if backward:
+        torch.mm(gradient, weight)
+        torch.mm(gradient.t(), values)
 
 
 # ── The Hugging Face Trainer ─────────────────────────────────────────────────────────────────────
@@ -360,7 +355,7 @@ _HEAD = (
     "ms a step",
     "ms an evaluated example",
     "minutes a trial",
-    "time beside Seedbed, packed: median (range)",
+    "time beside Seedbed: median (range)",
 )
 
 
@@ -391,9 +386,10 @@ turn on the same batches in one process.
   medians over rounds; the range is over rounds too.
 - **Extrapolated**: a trial is its number of steps times a step, and its number of evaluated
   examples times an example. Loading and tokenising are left out for all.
-- **Seedbed**: padded is the module of transformers on batches filled up to their longest; packed is
-  `finetune.packed`, which computes real tokens only; with the table cut it goes without the
-  wordpieces that the task does not use. Evaluated in batches of {EVALUATION_BATCH} of like length.
+- **Seedbed**: the steps and evaluations of a trial as `finetune run` makes them, in one thread as
+  in each of its workers: packed (`finetune.packed`), the table of wordpieces cut to the task's.
+- **Matrix products alone**: those of the linear layers on the same real tokens, forward and
+  backward, without attention, norms, dropout or optimiser: what no way could go below.
 - **Trainer**: Hugging Face's with its defaults, evaluating in batches of 8 in the order of the
   task; padded to 128 tokens is what its program run_glue does by default.
 - **Machine**: {_processor()}, {platform.system()}, {platform.machine()}; Python

@@ -46,8 +46,14 @@ def clip_gradients(parameters: Iterable[nn.Parameter], recipe: Recipe) -> None:
     if recipe.clipping == "global":
         norms = norms.norm().expand(len(gradients))
     # The tiny addend is that of torch.nn.utils.clip_grad_norm_.
-    factors = (recipe.clip_norm / (norms + 1e-6)).clamp(max=1.0)
-    torch._foreach_mul_(gradients, list(factors.unbind()))
+    factors = list((recipe.clip_norm / (norms + 1e-6)).clamp(max=1.0).unbind())
+    if norms.device.type == "cpu":
+        # Most gradients are below the norm, and need no pass over them; elsewhere to ask which are
+        # would cost more, for it would wait for the device.
+        above = [i for i, factor in enumerate(factors) if factor < 1.0]
+        gradients, factors = [gradients[i] for i in above], [factors[i] for i in above]
+    if gradients:
+        torch._foreach_mul_(gradients, factors)
 
 
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:

@@ -16,10 +16,19 @@ from finetune.contract import Status
 from finetune.errors import SeedbedError
 from finetune.events import Evaluation, Step
 from finetune.model import EncodedSplit, Model
+from finetune.optimizer import decay
 from finetune.pretrained import Pretrained
 from finetune.study import Trial
 from finetune.tasks import Task
-from finetune.training import batches, begin, evaluate, load_state, save_state, train
+from finetune.training import (
+    batches,
+    begin,
+    evaluate,
+    load_state,
+    save_best,
+    save_state,
+    train,
+)
 
 
 @dataclass
@@ -75,6 +84,19 @@ def test_the_same_trial_gives_the_same_numbers_to_the_bit(run: Any, make_trial: 
     assert first.losses == second.losses
     assert [e.metrics for e in first.evaluations] == [e.metrics for e in second.evaluations]
     assert [e.loss for e in first.evaluations] == [e.loss for e in second.evaluations]
+
+
+def test_a_trial_has_the_same_numbers_whichever_way_its_device_goes(
+    run: Any, make_trial: Any, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = make_trial(dropout=0.3)
+    packed = run(trial)
+    monkeypatch.setattr(model, "_packs", False)
+    padded = run(trial)
+    assert padded.losses == pytest.approx(packed.losses, rel=1e-4)
+    assert padded.losses != packed.losses, "both went the same way"
+    losses = [e.loss for e in packed.evaluations]
+    assert [e.loss for e in padded.evaluations] == pytest.approx(losses, rel=1e-4)
 
 
 @pytest.mark.parametrize("seed", ["wi_seed", "do_seed", "dropout_seed"])
@@ -175,6 +197,53 @@ def test_a_trial_stopped_anywhere_goes_on_to_the_same_numbers(
     assert [replace(e, time=0) for e in evaluations] == [
         replace(e, time=0) for e in whole.evaluations
     ]
+
+
+def test_the_best_model_is_that_of_the_best_evaluation_across_a_stop(
+    make_trial: Any,
+    model: Model,
+    splits: tuple[EncodedSplit, EncodedSplit],
+    tmp_path: Path,
+) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    trial = make_trial(
+        wi_seed=3, learning_rate=3e-3, weight_decay=0.9, epochs=4, evaluate="every 1 steps"
+    )
+    state = begin(trial, model, *splits)
+    evaluations = []
+    for number, event in enumerate(train(trial, model, state, *splits, "accuracy", keep_best=True)):
+        if isinstance(event, Evaluation):
+            evaluations.append(event)
+        if number == 15:
+            break
+    save_state(tmp_path / "state", trial, model, state)
+    state = load_state(tmp_path / "state", trial, model, *splits)
+    events = train(trial, model, state, *splits, "accuracy", keep_best=True)
+    evaluations += [event for event in events if isinstance(event, Evaluation)]
+    best = max(evaluations, key=lambda evaluation: evaluation.score)
+    assert 0 < best.step < evaluations[-1].step, "an end would prove little"
+    assert state.best is not None
+    assert (state.best.step, state.best.score) == (best.step, best.score)
+
+    steps_per_epoch = trial.recipe.steps_per_epoch(len(splits[0]))
+    save_best(tmp_path / "best", trial, model, state.best, ("bad", "good"), steps_per_epoch)
+    model.reset(1)
+    name = next(n for n in model.module.state_dict() if n.endswith("word_embeddings.weight"))
+    table = model.module.state_dict()[name].clone()
+    model.module.load_state_dict(
+        AutoModelForSequenceClassification.from_pretrained(tmp_path / "best").state_dict()
+    )
+    again = evaluate(model, splits[1], "accuracy", trial.recipe, best.step, best.epoch)
+    assert again.score == best.score
+    assert again.loss == pytest.approx(best.loss, rel=1e-5)
+    # What no example has in it was never looked up, and has decayed like all else.
+    used = {word for split in splits for words in split.inputs["input_ids"] for word in words}
+    unused = [word for word in range(1, len(table)) if word not in used]
+    kept = model.module.state_dict()[name][unused]
+    factor = decay(trial.recipe, best.step, steps_per_epoch)
+    assert factor < 0.99
+    torch.testing.assert_close(kept, table[unused] * factor)
 
 
 def test_a_state_is_taken_up_by_its_own_trial_alone(
