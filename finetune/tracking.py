@@ -197,7 +197,8 @@ class Tracker:
             # The tag first: what it names is there, whenever this is cut off.
             self._client.delete_tag(run_id, contract.TAG_MODEL_STEP)
             artifacts = self._client.get_run(run_id).info.artifact_uri
-            get_artifact_repository(artifacts, self.store).delete_artifacts(_MODEL)
+            repository = get_artifact_repository(artifacts, self.store)
+            repository.delete_artifacts(_MODEL)  # type: ignore[no-untyped-call]
 
     def fetch_model(self, run_id: str, folder: Path) -> None:
         """Copy the model kept of a run into a folder.
@@ -205,7 +206,7 @@ class Tracker:
         Raises:
             SeedbedError: where it cannot be read.
         """
-        with _faults_of(self.store), tempfile.TemporaryDirectory() as scratch, _quiet_artifacts():
+        with _faults_of(self.store), tempfile.TemporaryDirectory() as scratch:
             found = Path(self._client.download_artifacts(run_id, _MODEL, scratch))
             shutil.copytree(found, folder, dirs_exist_ok=True)
 
@@ -215,7 +216,7 @@ class Tracker:
         Raises:
             SeedbedError: where the store cannot be written.
         """
-        with _faults_of(self.store), _quiet_artifacts():
+        with _faults_of(self.store):
             self._client.log_artifact(run_id, str(file), _MODEL)
 
     def _end(self, trial: Trial, event: Ended) -> None:
@@ -224,8 +225,7 @@ class Tracker:
             self._start(trial, Started({}, {}, event.time))
         if event.model is not None:
             run_id = self._open[trial.id].run_id
-            with _quiet_artifacts():
-                self._client.log_artifacts(run_id, str(event.model.folder), _MODEL)
+            self._client.log_artifacts(run_id, str(event.model.folder), _MODEL)
             self._client.set_tag(run_id, contract.TAG_MODEL_STEP, str(event.model.step))
         self._finish(trial.id, event.status, event.error, event.time)
 
@@ -391,22 +391,6 @@ def _artifacts(store: str) -> str | None:
     """Return where the artefacts of a store's runs lie: beside a SQLite file; None: it knows."""
     file = sqlite_file(store)
     return None if file is None else (file.absolute().parent / "mlruns").as_uri()
-
-
-@contextmanager
-def _quiet_artifacts() -> Iterator[None]:
-    """Keep MLflow from drawing bars of its own where artefacts are copied."""
-    from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR as BAR
-
-    before = BAR.get_raw()
-    BAR.set(False)
-    try:
-        yield
-    finally:
-        if before is None:
-            BAR.unset()
-        else:
-            BAR.set(before)
 
 
 def _missing(store: str) -> bool:
