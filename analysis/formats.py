@@ -14,6 +14,9 @@ from itertools import chain, count
 from typing import Any, Final, Literal, get_args
 
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.schema import columns_with_statistics
 
 Format = Literal["table", "csv", "json", "markdown"]
 
@@ -33,6 +36,21 @@ def format_table(table: pa.Table, format: Format) -> str:  # noqa: A002  (the op
             `markdown`, a table of GitHub's flavour.
     """
     return _FORMATTERS[format](table)
+
+
+def encode(table: pa.Table, format: Format | Literal["parquet"]) -> bytes:  # noqa: A002
+    """Return a table as the content of a file.
+
+    Args:
+        table: the answer to a query.
+        format: as for `format_table`, or `parquet`, where columns of one name get a number.
+    """
+    if format != "parquet":
+        return (format_table(table, format) + "\n").encode()
+    sink = pa.BufferOutputStream()
+    named = table.rename_columns(list(_distinct(table.column_names)))
+    pq.write_table(named, sink, write_statistics=columns_with_statistics(named.schema))
+    return bytes(sink.getvalue())
 
 
 # ── For eyes ─────────────────────────────────────────────────────────────────────────────────────

@@ -6,8 +6,11 @@ and knows nothing of MLflow.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import ssl
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -19,21 +22,21 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from finetune.contract import METRIC_EPOCH, METRIC_TRAIN_LOSS, TAG_TRIAL_ID
+from finetune.contract import TAG_TRIAL_ID
 from finetune.errors import SeedbedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Metric, Run
+    from mlflow.entities import Experiment, Run
     from mlflow.store.entities import PagedList
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 _Item = TypeVar("_Item")
 
-_MLFLOW_INFINITY: Final = 1.797e308
-"""MLflow's SQL stores hold ±inf as ±1.7976931348623157e308; no loss or score comes near."""
+_MLFLOW_INFINITY: Final = np.finfo(np.float64).max
+"""What MLflow's SQL stores hold in place of infinity, with its sign: the largest of all numbers."""
 
 _PAGE: Final = 1_000
 _SECONDS_TO_ANSWER: Final = 10.0
@@ -41,83 +44,132 @@ _SECONDS_TO_ANSWER: Final = 10.0
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as MLflow holds it, without its metrics.
+    """A run as MLflow holds it, without the histories of its metrics.
 
     Attributes:
         id: MLflow's id of the run.
         name: its name.
+        experiment: the name of its experiment.
+        status: how it stands, in MLflow's words: `RUNNING`, `FINISHED`, `FAILED`, `KILLED`.
         started_at: milliseconds since the epoch.
         ended_at: the same, or None while it has not ended.
         params: all its params.
         tags: all its tags.
-        metrics: the keys of its metrics.
+        metrics: the keys of its metrics, each with the highest step that it was logged at.
+        values: how many metric values the store counts; None where it cannot be asked for that.
+        mark: a text that is another once anything else was logged, as far as the store can tell.
     """
 
     id: str
     name: str
+    experiment: str
+    status: str
     started_at: int
     ended_at: int | None
     params: Mapping[str, str]
     tags: Mapping[str, str]
-    metrics: frozenset[str]
+    metrics: Mapping[str, int]
+    values: int | None
+    mark: str
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """Every value of one metric of one run, a row a step, ascending.
+    """Every value that was logged of one metric of one run, by step, then time, then value.
+
+    NaN counts as the greatest value, so that every reader gives the same order.
 
     Attributes:
-        steps: int64[n], each step once.
+        steps: int64[n].
         timestamps: int64[n], milliseconds since the epoch.
         values: float64[n]; NaN and infinities are what they were when they were logged.
-        logged: how many values were logged, steps that were logged twice included.
     """
 
     steps: NDArray[np.int64]
     timestamps: NDArray[np.int64]
     values: NDArray[np.float64]
-    logged: int
 
     def __len__(self) -> int:
         return len(self.steps)
 
     @classmethod
-    def from_logged(
-        cls, steps: Iterable[int], timestamps: Iterable[int], values: Iterable[float]
-    ) -> Self:
-        """Sort what was logged by step, and of a step logged more than once keep the last.
+    def from_logged(cls, steps: ArrayLike, timestamps: ArrayLike, values: ArrayLike) -> Self:
+        """Sort what was logged.
 
         Args:
             steps: n steps in any order.
             timestamps: n times in milliseconds since the epoch.
             values: n values, infinities as MLflow's SQL stores hold them.
         """
-        step = np.fromiter(steps, np.int64)
-        timestamp = np.fromiter(timestamps, np.int64)
-        value = np.fromiter(values, np.float64)
-
-        order = np.lexsort((timestamp, step))
-        is_last = np.ones(len(step), np.bool_)
-        is_last[:-1] = np.diff(step[order]) != 0
-        kept = order[is_last]
-
-        value = value[kept]
-        is_infinite = np.abs(value) >= _MLFLOW_INFINITY
+        step = np.asarray(steps, np.int64)
+        timestamp = np.asarray(timestamps, np.int64)
+        value = np.array(values, np.float64)
+        is_infinite = np.abs(value) == _MLFLOW_INFINITY
         value[is_infinite] = np.copysign(np.inf, value[is_infinite])
-        return cls(step[kept], timestamp[kept], value, logged=len(step))
+        if np.all(step[1:] > step[:-1]):
+            return cls(step, timestamp, value)
+        order = np.lexsort((value, timestamp, step))
+        return cls(step[order], timestamp[order], value[order])
+
+    def last_of_each_step(self) -> Self:
+        """Return each step once, with the value that was written last.
+
+        That is the one of the latest time; of equal times, which no reader can tell apart, the
+        greatest value.
+        """
+        is_last = np.ones(len(self), np.bool_)
+        is_last[:-1] = self.steps[1:] != self.steps[:-1]
+        return self if is_last.all() else self._only(is_last)
+
+    def up_to(self, step: int) -> Self:
+        """Return what was logged at a step and before."""
+        return self._only(self.steps <= step)
+
+    def _only(self, chosen: NDArray[np.bool_]) -> Self:
+        return type(self)(self.steps[chosen], self.timestamps[chosen], self.values[chosen])
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What an earlier reading of a SQLite store found its metrics to be.
+
+    SQLite numbers the rows of a table ever upwards, and MLflow never changes one: as long as the
+    row that was last is still there and the same, all that is new comes after it.
+
+    Attributes:
+        last: the number of the last row.
+        row: what stood in it.
+        values: per run how many metric values it had.
+    """
+
+    last: int
+    row: str
+    values: Mapping[str, int]
 
 
 class RunReader(Protocol):
-    """Where runs are read from."""
+    """Where runs are read from.
 
-    def runs(self) -> list[RunRecord]:
-        """Return every run, deleted ones left out, of every experiment that has trials."""
+    Attributes:
+        counted: what was counted, once `runs` was called; None where it spares the next nothing.
+    """
+
+    counted: Counted | None
+
+    def runs(self, others: Callable[[str], bool]) -> list[RunRecord]:
+        """Return every run, deleted ones left out, of the experiments that are wanted.
+
+        Those are all that have trials, and any other whose name `others` accepts.
+        """
         ...
 
     def histories(
         self, runs: Iterable[RunRecord]
     ) -> Iterator[tuple[RunRecord, Mapping[str, History]]]:
-        """Yield each of the runs with the whole history of each metric of the contract."""
+        """Yield each of the runs, in their order, with the whole history of each of its metrics.
+
+        What is logged after `runs` was called is not among it.
+        """
         ...
 
 
@@ -125,17 +177,21 @@ class ClientReader:
     """Reads through MLflow's public client, and so from any store that MLflow can reach.
 
     Nothing is created, migrated or written: a store that is not there, or that MLflow would have to
-    change before reading it, is refused.
+    change before reading it, is refused. A server that is busy or away for a moment is asked again,
+    ever more slowly, by MLflow's client.
 
     Args:
         store: a tracking URI: `sqlite:///…`, another database's, or `http(s)://…`.
+        requests: how many requests are under way at the same time.
 
     Raises:
         SeedbedError: where there is no such store, or it does not answer.
     """
 
-    def __init__(self, store: str) -> None:
+    def __init__(self, store: str, requests: int = 8) -> None:
         self._store = shown(store)
+        self._requests = requests
+        self.counted: Counted | None = None
         _silence_telemetry()
         _check_store(store)
         from mlflow import MlflowClient
@@ -143,32 +199,54 @@ class ClientReader:
         with self._complaints():
             self._client: MlflowClient = MlflowClient(tracking_uri=store)
 
-    def runs(self) -> list[RunRecord]:
-        """Return every run, deleted ones left out, of every experiment that has trials."""
+    def runs(self, others: Callable[[str], bool] = lambda _: False) -> list[RunRecord]:
+        """Return every run of the experiments that are wanted; see `RunReader`."""
         with self._complaints():
-            experiments = [
-                experiment.experiment_id for experiment in self._experiments_with_trials()
+            return [
+                _record(run, experiment.name)
+                for experiment in self._experiments(others)
+                for run in self._runs(experiment.experiment_id)
             ]
-            return [_record(run) for id_ in experiments for run in self._runs(id_)]
 
     def histories(
         self, runs: Iterable[RunRecord]
     ) -> Iterator[tuple[RunRecord, Mapping[str, History]]]:
-        """Yield each of the runs with the whole history of each metric of the contract."""
-        for run in runs:
-            with self._complaints():
-                histories = {
-                    key: _history(self._client.get_metric_history(run.id, key))
-                    for key in sorted(run.metrics)
-                    if _is_of_contract(key)
-                }
-            yield run, histories
+        """Yield each of the runs with the whole history of each of its metrics."""
+        with self._complaints(), ThreadPoolExecutor(self._requests) as pool:
+            waiting: deque[tuple[RunRecord, Mapping[str, Future[History]]]] = deque()
+            try:
+                for run in runs:
+                    waiting.append(
+                        (run, {key: pool.submit(self._history, run, key) for key in run.metrics})
+                    )
+                    # Far enough ahead to keep the server busy, and no further.
+                    if len(waiting) > self._requests:
+                        yield _awaited(*waiting.popleft())
+                while waiting:
+                    yield _awaited(*waiting.popleft())
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
 
-    def _experiments_with_trials(self) -> Iterator[Experiment]:
+    def close(self) -> None:
+        """Give back what the reader holds: nothing."""
+
+    def _history(self, run: RunRecord, key: str) -> History:
+        logged = self._client.get_metric_history(run.id, key)
+        history = History.from_logged(
+            [metric.step for metric in logged],
+            [metric.timestamp for metric in logged],
+            [metric.value for metric in logged],
+        )
+        # The run may have gone on since it was listed, and not all of its metrics as far.
+        return history.up_to(run.metrics[key])
+
+    def _experiments(self, others: Callable[[str], bool]) -> Iterator[Experiment]:
         for experiment in _all_pages(
             lambda token: self._client.search_experiments(max_results=_PAGE, page_token=token)
         ):
-            if self._client.search_runs([experiment.experiment_id], _HAS_TRIAL, max_results=1):
+            if others(experiment.name) or self._client.search_runs(
+                [experiment.experiment_id], _HAS_TRIAL, max_results=1
+            ):
                 yield experiment
 
     def _runs(self, experiment_id: str) -> Iterator[Run]:
@@ -210,28 +288,27 @@ def _all_pages(page: Callable[[str | None], PagedList[_Item]]) -> Iterator[_Item
         yield from items
 
 
-def _record(run: Run) -> RunRecord:
+def _record(run: Run, experiment: str) -> RunRecord:
+    latest = sorted((m.key, m.step, m.timestamp, m.value) for m in run.data.to_proto().metrics)
     return RunRecord(
         id=run.info.run_id,
         name=run.info.run_name or run.info.run_id,
+        experiment=experiment,
+        status=run.info.status,
         started_at=run.info.start_time,
         ended_at=run.info.end_time or None,
         params=run.data.params,
         tags=run.data.tags,
-        metrics=frozenset(run.data.metrics),
+        metrics={key: step for key, step, *_ in latest},
+        values=None,
+        mark=hashlib.sha256(repr(latest).encode()).hexdigest(),
     )
 
 
-def _history(logged: Sequence[Metric]) -> History:
-    return History.from_logged(
-        (metric.step for metric in logged),
-        (metric.timestamp for metric in logged),
-        (metric.value for metric in logged),
-    )
-
-
-def _is_of_contract(metric: str) -> bool:
-    return metric in (METRIC_TRAIN_LOSS, METRIC_EPOCH) or metric.startswith("eval/")
+def _awaited(
+    run: RunRecord, histories: Mapping[str, Future[History]]
+) -> tuple[RunRecord, Mapping[str, History]]:
+    return run, {key: history.result() for key, history in histories.items()}
 
 
 # ── Stores ───────────────────────────────────────────────────────────────────────────────────────
@@ -284,7 +361,7 @@ def _check_database(store: str) -> None:
     try:
         url = sqlalchemy.make_url(store)
         if url.get_backend_name() == "sqlite":
-            _check_file(Path(url.database or ""))
+            check_file(Path(url.database or ""))
         engine = sqlalchemy.create_engine(url)
         try:
             tables = set(sqlalchemy.inspect(engine).get_table_names())
@@ -306,7 +383,8 @@ def _check_database(store: str) -> None:
         )
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Refuse a SQLite store that is not there, before it is made by opening it."""
     if not path.is_file():
         raise SeedbedError(
             f"There is no tracking store at {path}: run a study first, or name the store with "

@@ -2,37 +2,43 @@
 
     warehouse/
         manifest.json
+        views.sql
         trials.parquet
         evaluations/task=<task>/evaluations.parquet
         train_steps/task=<task>/train_steps.parquet
+        unmapped/task=<task>/unmapped.parquet
 
 The task stands in the path so that a reader can leave the other tasks' files alone, and in the file
-so that each file says all about itself. Any tool that reads Parquet reads a warehouse.
+so that each file says all about itself. Any tool that reads Parquet reads a warehouse; in its
+folder, `duckdb -init views.sql` has all the names that `finetune query` has.
 """
 
-import glob
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Any, Final, TypeVar
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from analysis.places import Place, place
 from analysis.schema import SORT_KEYS, arrow_schema
-from finetune.contract import SCHEMA_VERSION, TABLES
+from analysis.table_files import TableWriter, file_of
+from analysis.views import definitions, names
+from finetune.contract import SCHEMA_VERSION, TABLES, WAREHOUSE_TABLES
 from finetune.errors import SeedbedError
 from finetune.files import replacing_folder
 
 MANIFEST: Final = "manifest.json"
+VIEWS: Final = "views.sql"
 
-_ROWS_PER_GROUP: Final = 65_536
-"""Rows of a Parquet row group: the Hub's advice of 50,000 to 100,000, for readers of a part."""
+_Answer = TypeVar("_Answer")
+_NOT_OPEN: Final = object()
+"""The moment of a warehouse that has not been opened."""
 
 
 # ── Writing ──────────────────────────────────────────────────────────────────────────────────────
@@ -43,7 +49,8 @@ def write(folder: Path, tables: Mapping[str, pa.Table], manifest: Mapping[str, A
 
     Args:
         folder: where it will stand. When writing fails, what stood there is untouched.
-        tables: all three tables of the contract, each in its schema, rows in any order.
+        tables: the tables of the contract, each in its schema, rows in any order; `unmapped` may
+            be left out.
         manifest: what `manifest.json` says besides the schema version and the numbers of rows.
 
     Raises:
@@ -54,37 +61,60 @@ def write(folder: Path, tables: Mapping[str, pa.Table], manifest: Mapping[str, A
     check_replaceable(folder)
 
     with replacing_folder(folder) as beside:
-        for name in TABLES:
+        for name in tables:
             table = tables[name].sort_by([(key, "ascending") for key in SORT_KEYS[name]])
             for path, part in _parts(name, table):
-                (beside / path).parent.mkdir(parents=True, exist_ok=True)
-                pq.write_table(
-                    part,
-                    beside / path,
-                    compression="zstd",
-                    row_group_size=_ROWS_PER_GROUP,
-                    write_page_index=True,
-                )
-        facts = {
-            "schema_version": SCHEMA_VERSION,
-            "rows": {name: tables[name].num_rows for name in TABLES},
-        }
-        text = json.dumps(facts | dict(manifest), indent=2, ensure_ascii=False)
-        (beside / MANIFEST).write_text(text + "\n", encoding="utf-8")
+                with TableWriter(beside / path, name) as file:
+                    file.add(part)
+        finish(beside, {name: tables[name].num_rows for name in tables}, manifest)
+
+
+def finish(folder: Path, rows: Mapping[str, int], manifest: Mapping[str, Any]) -> None:
+    """Write what stands in a warehouse beside the tables: its manifest and its views.
+
+    Args:
+        folder: where the tables are.
+        rows: how many rows each table has.
+        manifest: what `manifest.json` says besides the schema version and the numbers of rows.
+    """
+    facts = {"schema_version": SCHEMA_VERSION, "rows": dict(rows)}
+    text = json.dumps(facts | dict(manifest), indent=2, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+    sources = {}
+    for name in WAREHOUSE_TABLES:
+        pattern = file_of(name, "*").as_posix().replace("%2A", "*")
+        has_files = any(folder.glob(pattern))
+        sources[name] = ([pattern] if has_files else [], arrow_schema(name).names)
+    do_seeds: list[int] = []
+    # Without a trial there is no file.
+    if sources["trials"][0]:
+        with pq.ParquetFile(folder / file_of("trials", "")) as file:
+            do_seeds = sorted(file.read(["do_seed"])["do_seed"].unique().to_pylist())
+    views = definitions(sources, do_seeds)
+    text = "".join(f"create or replace view {name} as\n{sql};\n\n" for name, sql in views.items())
+    (folder / VIEWS).write_text(_VIEWS_PREFACE + text, encoding="utf-8")
+
+
+_VIEWS_PREFACE: Final = """\
+-- The names that `finetune query` has, for DuckDB's own shell in this folder:
+--     duckdb -init views.sql
+set timezone = 'UTC';
+
+"""
 
 
 def _parts(name: str, table: pa.Table) -> Iterator[tuple[Path, pa.Table]]:
     """Yield the files that a table is stored as, and their rows."""
     if name == "trials":
-        yield Path("trials.parquet"), table
+        yield file_of(name, ""), table
         return
     for task in sorted(table["task"].unique().to_pylist()):
-        path = Path(name) / f"task={quote(task, safe='')}" / f"{name}.parquet"
-        yield path, table.filter(pc.field("task") == task)
+        yield file_of(name, task), table.filter(pc.field("task") == task)
 
 
 def _check_tables(tables: Mapping[str, pa.Table]) -> None:
-    if set(tables) != set(TABLES):
+    if not set(TABLES) <= set(tables) <= set(WAREHOUSE_TABLES):
         raise ValueError(f"a warehouse has the tables {list(TABLES)}, not {list(tables)}")
     for name, table in tables.items():
         schema = arrow_schema(name)
@@ -114,10 +144,12 @@ def check_replaceable(folder: Path) -> None:
 
 def _is_warehouse(folder: Path) -> bool:
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        text = (folder / MANIFEST).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
         return False
-    return isinstance(manifest, dict) and "schema_version" in manifest
+    # A release has a manifest too, and must not be swapped away for a warehouse.
+    manifest = _manifest(text)
+    return manifest is not None and "release" not in manifest
 
 
 # ── Ready-made queries ───────────────────────────────────────────────────────────────────────────
@@ -133,31 +165,52 @@ def ready_made() -> dict[str, str]:
 
 # ── Reading ──────────────────────────────────────────────────────────────────────────────────────
 class Warehouse:
-    """An exported folder, open for questions in SQL.
+    """An exported folder, or a release, open for questions in SQL.
 
-    Nothing is read before it is asked for, and nothing is ever written.
+    Nothing is read before it is asked for, nothing is ever written, and nothing but the tables can
+    be read. An export that replaces the folder is noticed: each question is answered from one
+    export, the one that stands there.
 
     Attributes:
-        folder: where it stands.
+        folder: where it stands: a folder, or the address of one on `s3://` or `hf://`.
         manifest: what `manifest.json` says.
 
     Raises:
-        SeedbedError: where the folder is no warehouse, or one of another schema version.
+        SeedbedError: where the folder is no warehouse, or one of another schema version, or where
+            DuckDB lacks what it needs to read an address.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.manifest = _read_manifest(folder)
-        self._connection = _connect()
-        for name in TABLES:
-            self._create_view(name)
+    def __init__(self, folder: Path | str) -> None:
+        self._place: Place = place(folder)
+        self.folder = self._place.folder
+        self._moment: object = _NOT_OPEN
+        self._of_one_export(lambda: None)
+
+    def _open(self) -> None:
+        self._moment = self._place.moment()
+        self.manifest = _read_manifest(self._place)
+        self._connection = self._connect()
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        connection = self._place.connect()
+        _define_views(connection, self._place)
+        return connection
+
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection of DuckDB's with all tables and views, for whoever wants to go on.
+
+        It is of the export that stands there now. It can make tables of its own, in memory. It
+        opens no file but the tables', and no setting of it can be changed. Unlike `query` it takes
+        any statement: whoever copies over a table's own file by its name does so.
+        """
+        return self._of_one_export(self._connect)
 
     def query(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> pa.Table:
-        """Put a question to the tables `trials`, `evaluations` and `train_steps`.
+        """Put a question to the tables and views.
 
         Args:
             sql: one statement in DuckDB's SQL that reads: SELECT, WITH, FROM, VALUES, PIVOT,
-                DESCRIBE, SUMMARIZE or SHOW. It may also read other local files.
+                DESCRIBE, SUMMARIZE or SHOW.
             parameters: values for `?` in order, or for `$name` by name.
 
         Returns:
@@ -165,26 +218,30 @@ class Warehouse:
 
         Raises:
             SeedbedError: where DuckDB does not understand the statement, where it names a table or
-                a column that is not there, or where it would do more than read.
+                a column that is not there, or where it would do more than read these.
         """
-        try:
+
+        def answer() -> pa.Table:
             self._check_reads(sql)
-            answer = self._connection.sql(sql, params=parameters or None)
-            return answer.to_arrow_table()
-        except duckdb.Error as error:
-            raise SeedbedError(self._explain(error)) from error
+            return self._connection.sql(sql, params=parameters or None).to_arrow_table()
+
+        return self._of_one_export(answer)
 
     def ask(self, name: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> pa.Table:
         """Put the ready-made query of that name; see `ready_made`."""
         return self.query(ready_made()[name], parameters)
 
     def table(self, name: str) -> pa.Table:
-        """Return a table whole, in the contract's schema, sorted by its keys."""
+        """Return a table whole, in the contract's schema, sorted by its keys.
+
+        The columns that a release leaves out are null there.
+        """
         schema = arrow_schema(name)
-        parts = [pq.ParquetFile(path).read() for path in self._files(name)]
-        return pa.concat_tables([schema.empty_table(), *parts]).replace_schema_metadata(
-            schema.metadata
-        )
+        kept = self._place.columns(name)
+        fields = [field if field.name in kept else field.with_nullable(True) for field in schema]
+        keys = ", ".join(SORT_KEYS[name])
+        rows = self.query(f"from {name} order by {keys}")
+        return rows.cast(pa.schema(fields, metadata=schema.metadata))
 
     def studies(self) -> list[str]:
         """Return the names of the studies that have trials here, sorted."""
@@ -196,22 +253,19 @@ class Warehouse:
         sql = "select distinct task from trials where study = ? order by task"
         return list(self.query(sql, [study])["task"].to_pylist())
 
-    def _files(self, name: str) -> list[Path]:
-        if name == "trials":
-            return [self.folder / "trials.parquet"]
-        # Sorted by the task itself: quoted as in the path, tasks might sort otherwise.
-        return sorted((self.folder / name).glob(f"task=*/{name}.parquet"))
-
-    def _create_view(self, name: str) -> None:
-        # A list of files, not a pattern: a table without rows has no files, and DuckDB would
-        # refuse a pattern that nothing matches. Each name is escaped, so that it is none itself.
-        files = [_literal(glob.escape(str(path.absolute()))) for path in self._files(name)]
-        if files:
-            source = f"read_parquet([{', '.join(files)}], hive_partitioning = false)"
-        else:
-            source = f"empty_{name}"
-            self._connection.register(source, arrow_schema(name).empty_table())
-        self._connection.execute(f"create view {name} as from {source}")
+    def _of_one_export(self, ask: Callable[[], _Answer]) -> _Answer:
+        """Return an answer that no export came between, asking again where one did."""
+        while True:
+            try:
+                if self._place.moment() != self._moment:
+                    self._open()
+                answer = ask()
+            except (duckdb.Error, pa.ArrowException, OSError) as error:
+                if self._place.moment() == self._moment:
+                    raise SeedbedError(self._explain(error)) from error
+            else:
+                if self._place.moment() == self._moment:
+                    return answer
 
     def _check_reads(self, sql: str) -> None:
         statements = self._connection.extract_statements(sql)
@@ -229,12 +283,12 @@ class Warehouse:
             )
 
     @staticmethod
-    def _explain(error: duckdb.Error) -> str:
+    def _explain(error: Exception) -> str:
         """Return what DuckDB says at first, and what there is in place of what is not."""
         lines = [line for line in str(error).splitlines() if line.strip()]
         text = "\n".join(lines[:_LINES_OF_DUCKDB])
         if isinstance(error, duckdb.CatalogException) and "Table with name" in text:
-            text += f"\nThe tables are {', '.join(TABLES)}."
+            text += f"\nThe tables are {', '.join(names())}."
         elif isinstance(error, duckdb.BinderException) and "column" in text:
             text += "\nThe query `describe trials` shows the columns of a table."
         return text
@@ -248,27 +302,43 @@ _PIVOT_THAT_READS: Final = re.compile(
 )
 
 
-def _connect() -> duckdb.DuckDBPyConnection:
-    # Nothing is fetched from the network because a query names an extension's function.
-    connection = duckdb.connect(config={"autoinstall_known_extensions": False})
-    connection.execute("set timezone = 'UTC'")
-    return connection
+def _define_views(connection: duckdb.DuckDBPyConnection, of: Place) -> None:
+    """Define all tables and views of a warehouse, and let nothing else be read from then on."""
+    sources = {name: (of.files(name), of.columns(name)) for name in WAREHOUSE_TABLES}
+    defined = definitions(sources, [])
+    connection.execute(f"create view trials as {defined['trials']}")
+    seeds = connection.execute("select distinct do_seed from trials order by 1").fetchall()
+    for name, sql in definitions(sources, [seed for (seed,) in seeds]).items():
+        connection.execute(f"create or replace view {name} as {sql}")
+    of.lock(connection)
 
 
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    if not _is_warehouse(folder):
+def _read_manifest(of: Place) -> dict[str, Any]:
+    text = of.text(MANIFEST)
+    manifest = _manifest(text) if text is not None else None
+    if manifest is None:
         raise SeedbedError(
-            f"There is no warehouse at {folder}: run `finetune export` first, or name its folder."
+            f"There is no warehouse at {of.folder}: run `finetune export` first, or name its "
+            "folder."
         )
-    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    version = manifest["schema_version"]
-    if version != SCHEMA_VERSION:
+    found = manifest["schema_version"]
+    if found != SCHEMA_VERSION:
         raise SeedbedError(
-            f"The warehouse at {folder} has schema version {version}, and this Seedbed reads "
+            f"The warehouse at {of.folder} has schema version {found}, and this Seedbed reads "
             f"version {SCHEMA_VERSION}: run `finetune export` again."
         )
     return manifest
+
+
+def _manifest(text: str) -> dict[str, Any] | None:
+    """Return what a manifest says; None where it is none of a warehouse or a release."""
+    try:
+        manifest = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(manifest, dict):
+        return None
+    release = manifest.get("release")
+    if isinstance(release, dict) and "schema_version" in release:
+        return {**manifest, "schema_version": release["schema_version"]}
+    return manifest if "schema_version" in manifest else None

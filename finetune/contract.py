@@ -51,6 +51,10 @@ TAG_MODEL_STEP = "seedbed.model_step"
 # ── Tags of an experiment ────────────────────────────────────────────────────────────────────────
 TAG_GRID = "seedbed.grid"
 """The grid of trials that the study last planned for the experiment, as JSON."""
+TAG_DRIVER = "seedbed.driver."
+"""Begins the key under which each driving process notes, as JSON, which trials are its own."""
+TAG_STOPPING = "seedbed.stopping"
+"""How the trials of the experiment are stopped early, as JSON; none where all run to their end."""
 
 # ── Metrics of a run ─────────────────────────────────────────────────────────────────────────────
 METRIC_TRAIN_LOSS = "train/loss"

@@ -6,14 +6,16 @@ import shutil
 import socket
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from finetune import __version__
 from finetune.errors import SeedbedError
-from finetune.executors.base import available_cores
+from finetune.executors.devices import available_cores
 from finetune.tracking import Tracker, sqlite_file
+from finetune.tracking.store import Store
 
 
 class Verdict(Enum):
@@ -123,24 +125,52 @@ def _store(store: str) -> Finding:
     except SeedbedError as error:
         return Finding(Verdict.BAD, "tracking store", str(error))
     found = f"{store}: {', '.join(studies) or 'no study yet'}"
-    if file is not None and not _is_tuned(file):
+    if file is not None and (faults := _untuned(file)):
         return Finding(
             Verdict.NOTE,
             "tracking store",
-            f"{found}; reading it is slow, and may block writing",
-            f"sqlite3 {file} 'PRAGMA journal_mode=WAL; ANALYZE'; any `finetune run` does it too",
+            f"{found}; {' and '.join(faults)}",
+            "`finetune doctor --mend` puts it right; a server that runs on it has to be restarted",
         )
     return Finding(Verdict.GOOD, "tracking store", found)
 
 
-def _is_tuned(file: Path) -> bool:
-    with sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True) as connection:
-        mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-        analyzed = connection.execute(
-            "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_stat1'"
-        ).fetchone()[0]
-    connection.close()
-    return bool(mode == "wal" and analyzed)
+def mend(store: str) -> None:
+    """Give a SQLite store what MLflow does not: write-ahead logging and the planner's statistics.
+
+    Args:
+        store: tracking URI; of any other store, and where there is none yet, nothing is done.
+    """
+    found = Store(store)
+    if not found.is_missing:
+        found.let_readers_be()
+        found.analyze(always=True)
+
+
+_GROWN = 10
+"""How many times its size at the last ANALYZE a table may have before SQLite plans badly."""
+
+
+def _untuned(file: Path) -> list[str]:
+    """Return what a SQLite store lacks, and what comes of it."""
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+
+        def number(sql: str) -> int:
+            row = connection.execute(sql).fetchone()
+            return int(row[0] or 0) if row else 0
+
+        [mode] = connection.execute("PRAGMA journal_mode").fetchone()
+        rows = number("SELECT max(rowid) FROM metrics")
+        analyzed = 0
+        if number("SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_stat1'"):
+            # The first number of an index's statistics is that of the table's rows.
+            analyzed = number("SELECT max(cast(stat AS int)) FROM sqlite_stat1 WHERE tbl='metrics'")
+    faults = []
+    if mode != "wal":
+        faults.append("a reader may block a run")
+    if rows > _GROWN * analyzed:
+        faults.append("reading it is slow")
+    return faults
 
 
 def _warehouse(folder: Path) -> Finding:

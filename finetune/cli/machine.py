@@ -48,6 +48,9 @@ def ui(
 
 
 def doctor(
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Tune a SQLite store that reads slowly or blocks runs.")
+    ] = False,
     store: options.Store = options.DEFAULT_STORE,
     warehouse: options.Warehouse = options.DEFAULT_WAREHOUSE,
 ) -> None:
@@ -55,20 +58,22 @@ def doctor(
 
     Example: finetune doctor
     """
+    from finetune import doctor as doctors
     from finetune.cli import display
-    from finetune.doctor import Verdict, examine
 
     screen = display.console()
     marks = {
-        Verdict.GOOD: "[green]✓[/]",
-        Verdict.NOTE: "[dim]·[/]",
-        Verdict.BAD: "[red]✗[/]",
+        doctors.Verdict.GOOD: "[green]✓[/]",
+        doctors.Verdict.NOTE: "[dim]·[/]",
+        doctors.Verdict.BAD: "[red]✗[/]",
     }
-    findings = examine(store, warehouse)
+    if mend:
+        doctors.mend(store)
+    findings = doctors.examine(store, warehouse)
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
         screen.print(f"{marks[finding.verdict]} {finding.subject:<{width}}  {finding.found}")
         if finding.advice:
             screen.print(f"{'':{width + 4}}[dim]→ {finding.advice}[/]")
-    if any(finding.verdict is Verdict.BAD for finding in findings):
+    if any(finding.verdict is doctors.Verdict.BAD for finding in findings):
         raise typer.Exit(1)

@@ -1,9 +1,19 @@
 """Warehouses for tests, made from score matrices."""
 
-from collections.abc import Callable, Mapping
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +21,7 @@ import pytest
 from numpy.typing import NDArray
 
 from analysis.schema import arrow_schema
+from analysis.scores import TrialScores
 from analysis.warehouse import Warehouse, write
 from finetune.contract import TABLES, TASK_METRICS, Status
 
@@ -196,3 +207,140 @@ def with_trials_changed() -> ChangeTrials:
         return Warehouse(folder)
 
     return change
+
+
+@pytest.fixture(scope="session")
+def grid_of() -> Callable[..., TrialScores]:
+    """`grid_of(score, task="t")`: trials of a matrix of scores, WI × DO (× dropout seeds).
+
+    Seeds count from 1; NaN is a trial that is not there. The dropout seed follows the data order
+    where the matrix has no dimension for it.
+    """
+
+    def make(score: Floats, task: str = "t") -> TrialScores:
+        wi, do, *dropout = (place + 1 for place in np.nonzero(np.isfinite(score)))
+        return TrialScores(
+            study="s",
+            task=task,
+            metric="accuracy",
+            regime="best",
+            trial_id=np.arange(len(wi)).astype(np.str_),
+            wi_seed=wi,
+            do_seed=do,
+            dropout_seed=dropout[0] if dropout else do,
+            score=score[np.isfinite(score)],
+        )
+
+    return make
+
+
+# ── Stores ───────────────────────────────────────────────────────────────────────────────────────
+@pytest.fixture(scope="session")
+def _empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture(scope="session")
+def new_store(_empty_store: Path) -> Callable[[Path], str]:
+    """`new_store(folder)` puts an empty SQLite store into a folder; its URI.
+
+    MLflow takes seconds to make one, so it is made once.
+    """
+
+    def make(folder: Path) -> str:
+        return f"sqlite:///{shutil.copy(_empty_store, folder / 'mlflow.db')}"
+
+    return make
+
+
+# ── Servers ──────────────────────────────────────────────────────────────────────────────────────
+def _binaries() -> Path | None:
+    """Return the folder of PostgreSQL's programs, which Debian keeps out of the search path."""
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        port: int = unused.getsockname()[1]
+        return port
+
+
+def _wait_until(answers: Callable[[], object], seconds: float = 180) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            answers()
+        except (OSError, subprocess.CalledProcessError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL server of this session's on loopback, with nothing in it: its URI."""
+    binaries = _binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    # It refuses to run as root.
+    someone = {"user": "nobody", "group": "nogroup"} if os.getuid() == 0 else {}
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        if someone:
+            shutil.chown(folder, **someone)
+        data = Path(folder) / "data"
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        run: dict[str, Any] = {"cwd": folder, **quiet, **someone}
+        subprocess.run(
+            [binaries / "initdb", "-D", data, "-U", "seedbed", "--auth=trust", "--no-sync",
+             "--encoding=UTF8", "--locale=C"], check=True, **run,
+        )  # fmt: skip
+        server = subprocess.Popen(
+            [binaries / "postgres", "-D", data, "-p", str(port), "-c", "fsync=off",
+             "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="], **run,
+        )  # fmt: skip
+        try:
+            ready: list[str | Path] = [binaries / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
+            _wait_until(lambda: subprocess.run(ready, check=True, **run))
+            yield f"postgresql://seedbed@127.0.0.1:{port}/postgres"
+        finally:
+            server.send_signal(signal.SIGINT)  # ends its connections too; SIGTERM waits for them
+            server.wait()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Iterator[Callable[[str, Path], str]]:
+    """`serve(store, folder)` starts `mlflow server` over a store; its address. All end with the
+    session."""
+    servers = []
+
+    def start(store: str, folder: Path) -> str:
+        port = free_port()
+        servers.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port),
+                 "--backend-store-uri", store, "--default-artifact-root", str(folder)],
+                cwd=folder,
+                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )  # fmt: skip
+        address = f"http://127.0.0.1:{port}"
+        _wait_until(lambda: urlopen(f"{address}/health", timeout=5).close())
+        return address
+
+    yield start
+    for server in servers:
+        server.terminate()
+    for server in servers:
+        server.wait()

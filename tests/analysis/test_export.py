@@ -1,171 +1,39 @@
 """Exports are complete, or loud: what was logged comes out, and what does not is named."""
 
 import math
-import os
-import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
 
-from analysis.export import ExportSummary, export, export_from
+from analysis.export import ExportSummary, export_from
 from analysis.runs import History, RunRecord
 from analysis.warehouse import Warehouse
 from finetune.contract import (
+    KNOWN_OF_OUR_OWN,
     KNOWN_ONCE_STARTED,
     METRIC_BEST_SCORE,
     METRIC_EPOCH,
     METRIC_LOSS,
     METRIC_SCORE,
     METRIC_TRAIN_LOSS,
-    SCHEMA_VERSION,
     TAG_ERROR,
     TAG_SCHEMA_VERSION,
     TAG_STATUS,
-    TAG_STUDY,
     TAG_TRIAL_ID,
     TRIALS,
     Status,
-    experiment_name,
-    metric_key,
 )
 from finetune.errors import SeedbedError
-
-# SQLAlchemy 2.1 warns of something in MLflow's models, once, when MLflow opens its first store.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
-
-ROOT = Path(__file__).resolve().parents[2]
-BEGINNING = 1_767_225_600_000
-"""2026-01-01 in milliseconds since the epoch."""
-STEPS_PER_EPOCH = 4
-
-Logged = tuple[str, float, int, int]
-"""Key, value, timestamp, step."""
-
-
-# ── Runs as tracking writes them ─────────────────────────────────────────────────────────────────
-@dataclass(frozen=True)
-class Run:
-    """A run of the contract, to be logged in MLflow or given out by `Memory`."""
-
-    study: str = "demo"
-    task: str = "rte"
-    wi_seed: int = 1
-    do_seed: int = 1
-    status: Status = Status.FINISHED
-    scores: tuple[float, ...] = (0.5, 0.6, 0.7, 0.65)
-    losses: tuple[float, ...] = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
-    started_at: int = BEGINNING
-    more: tuple[Logged, ...] = ()
-    params: Mapping[str, str | None] = field(default_factory=dict)
-    tags: Mapping[str, str | None] = field(default_factory=dict)
-
-    @property
-    def trial_id(self) -> str:
-        return f"{self.study}-{self.task}-{self.wi_seed}-{self.do_seed}"
-
-    @property
-    def name(self) -> str:
-        return f"{self.task}-wi{self.wi_seed:02d}-do{self.do_seed:02d}"
-
-    def all_params(self) -> dict[str, str]:
-        params = {
-            "task": self.task, "model": "embedded", "wi_seed": str(self.wi_seed),
-            "do_seed": str(self.do_seed), "dropout_seed": "0", "metric": "accuracy",
-            "total_steps": "8", "steps_per_epoch": str(STEPS_PER_EPOCH), "train_examples": "64",
-            "validation_examples": "100", "labels": "2", "majority_baseline": "0.5",
-            "epochs": "2", "batch_size": "16", "learning_rate": "2e-05", "warmup": "0.1",
-            "schedule": "linear", "dropout_until_evaluated": "false",
-            "bias_correction": "false", "weight_decay": "0.01", "adam_epsilon": "1e-06",
-            "clipping": "per-parameter", "clip_norm": "1.0", "dropout": "0.1",
-            "max_length": "128", "precision": "fp32", "evaluate": "2 per epoch",
-            "model_fingerprint": "m0", "data_fingerprint": "d0",
-        }  # fmt: skip
-        return _present(params | dict(self.params))
-
-    def all_tags(self) -> dict[str, str]:
-        tags = {
-            TAG_TRIAL_ID: self.trial_id, TAG_STUDY: self.study, TAG_STATUS: self.status.value,
-            TAG_SCHEMA_VERSION: str(SCHEMA_VERSION), "seedbed.device": "cpu",
-            "seedbed.threads": "1", "seedbed.version": "0.1.0", "seedbed.torch": "2.6.0",
-            "seedbed.transformers": "5.0.0", "seedbed.python": "3.11.2",
-        }  # fmt: skip
-        return _present(tags | dict(self.tags))
-
-    def logged(self) -> list[Logged]:
-        """Everything logged: an evaluation every second step from 0, a loss every step from 1."""
-        rows: list[Logged] = []
-        for i, score in enumerate(self.scores):
-            step, best = 2 * i, max(self.scores[: i + 1])
-            at = self.started_at + 1000 * step
-            rows += [
-                (METRIC_EPOCH, step / STEPS_PER_EPOCH, at, step),
-                (METRIC_LOSS, 1 - score, at, step),
-                (METRIC_SCORE, score, at, step),
-                (METRIC_BEST_SCORE, best, at, step),
-                (metric_key("accuracy"), score, at, step),
-            ]
-        rows += [
-            (METRIC_TRAIN_LOSS, loss, self.started_at + 1000 * step, step)
-            for step, loss in enumerate(self.losses, start=1)
-        ]
-        return [*rows, *self.more]
-
-
-def _present(texts: Mapping[str, str | None]) -> dict[str, str]:
-    return {key: text for key, text in texts.items() if text is not None}
-
-
-class Memory:
-    """Gives out runs without an MLflow store, as a `RunReader`."""
-
-    def __init__(self, *runs: Run) -> None:
-        self.contents = {f"run-{number}": run for number, run in enumerate(runs)}
-
-    def runs(self) -> list[RunRecord]:
-        return [
-            RunRecord(
-                id=id_,
-                name=run.name,
-                started_at=run.started_at,
-                ended_at=run.started_at + 9_500,
-                params=run.all_params(),
-                tags=run.all_tags(),
-                metrics=frozenset(key for key, *_ in run.logged()),
-            )
-            for id_, run in self.contents.items()
-        ]
-
-    def histories(
-        self, runs: Iterable[RunRecord]
-    ) -> Iterator[tuple[RunRecord, Mapping[str, History]]]:
-        for run in runs:
-            logged = self.contents[run.id].logged()
-            yield (
-                run,
-                {key: _history(row for row in logged if row[0] == key) for key in run.metrics},
-            )
-
-
-def _history(rows: Iterable[Logged]) -> History:
-    _, values, timestamps, steps = zip(*rows, strict=True)
-    return History.from_logged(steps, timestamps, values)
+from tests.logged_runs import BEGINNING, Memory, Run, contents
 
 
 def exported(folder: Path, *runs: Run) -> tuple[ExportSummary, Warehouse]:
@@ -358,7 +226,7 @@ def test_a_run_is_left_out_and_named_for(wrong: Run, reason: str, tmp_path: Path
 @pytest.mark.parametrize("name", [c.name for c in TRIALS if c.source.startswith("param:")])
 def test_only_what_a_trial_may_lack_can_be_missing(name: str, tmp_path: Path) -> None:
     nullable = {column.name: column.nullable for column in TRIALS}[name]
-    nullable = nullable and name not in KNOWN_ONCE_STARTED
+    nullable = nullable and name not in (*KNOWN_ONCE_STARTED, *KNOWN_OF_OUR_OWN)
 
     summary, _ = exported(tmp_path, Run(params={name: None}), Run(do_seed=2))
 
@@ -392,6 +260,89 @@ def test_progress_counts_every_trial_read(tmp_path: Path) -> None:
     export_from(reader, "memory", tmp_path / "w", progress=lambda *call: calls.append(call))
 
     assert calls == [(1, 2), (2, 2)]
+
+
+# ── Complete, or loud ────────────────────────────────────────────────────────────────────────────
+class Forgetful(Memory):
+    """Gives out less than it has said that there is."""
+
+    def __init__(self, *runs: Run, forgets: str, of: str = "run-0") -> None:
+        super().__init__(*runs)
+        self.forgets = forgets
+        self.of = of
+
+    def runs(self, others: object) -> list[RunRecord]:
+        runs = super().runs(lambda _: False)
+        if self.forgets == "values":
+            return runs
+        return [replace(run, values=None) for run in runs]
+
+    def histories(
+        self, runs: Iterable[RunRecord]
+    ) -> Iterator[tuple[RunRecord, Mapping[str, History]]]:
+        for run, histories in super().histories(runs):
+            if run.id != self.of:
+                yield run, histories
+            elif self.forgets in histories:
+                yield run, {key: h for key, h in histories.items() if key != self.forgets}
+            else:
+                yield (
+                    run,
+                    {
+                        key: h.up_to(h.steps[-1] - 1) if key == METRIC_TRAIN_LOSS else h
+                        for key, h in histories.items()
+                    },
+                )
+
+
+@pytest.mark.parametrize(
+    ("forgets", "reason"),
+    [
+        ("values", "the store counts 26 metric values and gave 25"),
+        ("the last", "the store names train/loss at step 6 and did not give it"),
+        (METRIC_SCORE, "the store names eval/score at step 6 and did not give it"),
+    ],
+)
+def test_a_run_that_a_store_does_not_give_whole_is_named(
+    forgets: str, reason: str, tmp_path: Path
+) -> None:
+    reader = Forgetful(Run(), Run(do_seed=2), forgets=forgets)
+
+    summary = export_from(reader, "memory", tmp_path / "warehouse")
+
+    assert reasons(summary) == [reason]
+    assert Warehouse(tmp_path / "warehouse").table("trials")["do_seed"].to_pylist() == [2]
+
+
+def test_what_has_no_column_is_kept(tmp_path: Path) -> None:
+    run = Run(
+        more=(
+            ("system/cpu", 0.5, BEGINNING, 0),
+            ("system/cpu", 0.25, BEGINNING + 1, 0),
+            ("a", math.nan, 7, -3),
+        ),
+        params={"colour": "blue"},
+        tags={"mlflow.user": "alice"},
+    )
+
+    summary, warehouse = exported(tmp_path, run)
+
+    rows = warehouse.query(
+        "select trial_id, study, task, kind, key, step, value, text, logged_at from unmapped"
+    ).to_pylist()
+    of = ("demo-rte-1-1", "demo", "rte")
+    at = [datetime.fromtimestamp(ms / 1000, UTC) for ms in (7, BEGINNING, BEGINNING + 1)]
+    np.testing.assert_equal(
+        [tuple(row.values()) for row in rows],
+        [
+            (*of, "metric", "a", -3, math.nan, None, at[0]),
+            (*of, "metric", "system/cpu", 0, 0.5, None, at[1]),
+            (*of, "metric", "system/cpu", 0, 0.25, None, at[2]),
+            (*of, "param", "colour", None, None, "blue", None),
+            (*of, "tag", "mlflow.user", None, None, "alice", None),
+        ],
+    )
+    assert summary.unmapped == 5
 
 
 # ── Nothing, and nothing half ────────────────────────────────────────────────────────────────────
@@ -433,228 +384,15 @@ def test_a_write_that_fails_leaves_the_old_warehouse(
     exported(tmp_path, Run())
     before = contents(tmp_path)
 
-    def fail_on_steps(table: object, where: Path, **options: object) -> None:
-        if where.name == "train_steps.parquet":
-            raise OSError("no space left on device")
+    write_table = pq.ParquetWriter.write_table
 
-    monkeypatch.setattr(pq, "write_table", fail_on_steps)
+    def fail_on_steps(self: pq.ParquetWriter, table: pa.Table, **options: Any) -> None:
+        if "loss" in table.column_names:
+            raise OSError("no space left on device")
+        write_table(self, table, **options)
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", fail_on_steps)
     with pytest.raises(OSError, match="no space left"):
         exported(tmp_path, Run(), Run(do_seed=2))
 
     assert contents(tmp_path) == before
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Return every file in a folder, by its path, but for the time in the manifest."""
-    return {
-        str(path.relative_to(folder)): re.sub(rb'"exported_at": "[^"]*"', b"", path.read_bytes())
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-# ── From an MLflow store ─────────────────────────────────────────────────────────────────────────
-LONG = Run(study="first", task="cola", wi_seed=2, do_seed=2,
-           losses=tuple(1 / step for step in range(1, 1_235)))  # fmt: skip
-SPECIAL = Run(study="first", task="rte", wi_seed=1, do_seed=2, status=Status.DIVERGED,
-              scores=(0.5, math.nan, 0.25),
-              losses=(0.9, math.inf, -math.inf, math.nan))  # fmt: skip
-RELOGGED = Run(study="second", task="rte", wi_seed=1, do_seed=1,
-               more=((METRIC_TRAIN_LOSS, 0.33, BEGINNING + 90_000, 5),))  # fmt: skip
-RUNNING = Run(study="second", task="rte", wi_seed=1, do_seed=2, status=Status.RUNNING)
-FAILED = Run(study="second", task="cola", wi_seed=1, do_seed=1, status=Status.FAILED,
-             scores=(0.5,), losses=(), tags={TAG_ERROR: "OSError: disk full"})  # fmt: skip
-AGAIN = replace(FAILED, status=Status.FINISHED, scores=(0.5, 0.6), tags={})
-BROKEN = Run(study="second", task="cola", wi_seed=2, do_seed=2, params={"epochs": None})
-
-TRIALS_IN_STORE = [
-    *(Run("first", task, wi, do) for task in ("cola", "rte") for wi in (1, 2) for do in (1, 2)
-      if (task, wi, do) not in {("cola", 2, 2), ("rte", 1, 2)}),
-    LONG, SPECIAL, RELOGGED, RUNNING, AGAIN,
-]  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A store of two studies of two tasks, and of all that must not come out of it."""
-    folder = tmp_path_factory.mktemp("store")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    client = MlflowClient(uri)
-    experiments = {
-        (study, task): client.create_experiment(
-            experiment_name(study, task), artifact_location=str(folder)
-        )
-        for study in ("first", "second")
-        for task in ("cola", "rte")
-    }
-    for run in [*TRIALS_IN_STORE, FAILED, BROKEN]:
-        log(client, experiments[run.study, run.task], run)
-
-    deleted = log(client, experiments["first", "cola"], Run("first", "cola", 9, 9))
-    client.delete_run(deleted)
-    gone = client.create_experiment("gone/rte", artifact_location=str(folder))
-    log(client, gone, Run("gone"))
-    client.delete_experiment(gone)
-    foreign = client.create_experiment("somebody's", artifact_location=str(folder))
-    client.log_metric(client.create_run(foreign).info.run_id, "loss", 1.0)
-    return uri
-
-
-def log(client: MlflowClient, experiment: str, run: Run) -> str:
-    created = client.create_run(
-        experiment, start_time=run.started_at, tags=run.all_tags(), run_name=run.name
-    )
-    run_id: str = created.info.run_id
-    client.log_batch(run_id, params=[Param(*item) for item in run.all_params().items()])
-    logged = run.logged()
-    for start in range(0, len(logged), 1_000):
-        client.log_batch(run_id, metrics=[Metric(*row) for row in logged[start : start + 1_000]])
-    if run.status is not Status.RUNNING:
-        client.set_terminated(run_id, end_time=run.started_at + 9_500)
-    return run_id
-
-
-@pytest.fixture(scope="session")
-def exported_store(store: str, tmp_path_factory: pytest.TempPathFactory) -> ExportSummary:
-    return export(store, tmp_path_factory.mktemp("exported") / "warehouse")
-
-
-def test_the_store_gives_what_was_logged_in_it(
-    exported_store: ExportSummary, tmp_path: Path
-) -> None:
-    """MLflow gives back what was logged: as if the runs had been read from memory."""
-    _, of_memory = exported(tmp_path, *TRIALS_IN_STORE)
-
-    of_store = Warehouse(exported_store.folder)
-
-    for name in ("evaluations", "train_steps"):
-        np.testing.assert_equal(of_store.table(name).to_pylist(), of_memory.table(name).to_pylist())
-    for row, expected in zip(
-        of_store.table("trials").to_pylist(), of_memory.table("trials").to_pylist(), strict=True
-    ):
-        ended = row["status"] != "running"
-        assert row == expected | {"run_id": row["run_id"], "seconds": 9.5 if ended else None}
-
-
-def test_every_run_of_the_store_is_accounted_for(exported_store: ExportSummary) -> None:
-    summary = exported_store
-
-    assert summary.runs == len(TRIALS_IN_STORE) + 2  # a failed one run again, and a broken one
-    assert (summary.trials, summary.superseded) == (len(TRIALS_IN_STORE), 1)
-    assert [(run.run_name, run.reason) for run in summary.left_out] == [
-        (BROKEN.name, "its param epochs is missing")
-    ]
-    assert summary.relogged == 1
-    assert summary.evaluations == sum(len(run.scores) for run in TRIALS_IN_STORE)
-    assert summary.train_steps == sum(len(run.losses) for run in TRIALS_IN_STORE)
-    assert Warehouse(summary.folder).manifest["rows"] == {
-        "trials": summary.trials,
-        "evaluations": summary.evaluations,
-        "train_steps": summary.train_steps,
-    }
-
-
-def test_what_was_deleted_or_is_not_ours_stays_out(exported_store: ExportSummary) -> None:
-    warehouse = Warehouse(exported_store.folder)
-
-    assert warehouse.studies() == ["first", "second"]
-    assert "first-cola-9-9" not in warehouse.table("trials")["trial_id"].to_pylist()
-
-
-def test_nan_and_infinities_come_out_as_what_they_were(exported_store: ExportSummary) -> None:
-    losses = Warehouse(exported_store.folder).query(
-        "select loss from train_steps where trial_id = ? order by step", [SPECIAL.trial_id]
-    )
-
-    np.testing.assert_equal(losses["loss"].to_pylist(), [0.9, math.inf, -math.inf, math.nan])
-
-
-def test_the_same_store_gives_the_same_bytes(
-    store: str, exported_store: ExportSummary, tmp_path: Path
-) -> None:
-    again = export(store, tmp_path / "warehouse")
-
-    assert contents(again.folder) == contents(exported_store.folder)
-
-
-def test_no_page_is_skipped(
-    store: str, exported_store: ExportSummary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("analysis.runs._PAGE", 3)
-    monkeypatch.setattr(
-        "mlflow.tracking._tracking_service.client.GET_METRIC_HISTORY_MAX_RESULTS", 100
-    )
-
-    paged = export(store, tmp_path / "warehouse")
-
-    assert contents(paged.folder) == contents(exported_store.folder)
-
-
-def test_an_export_prints_nothing_and_leaves_nothing_beside_the_warehouse(
-    store: str, tmp_path: Path
-) -> None:
-    code = (
-        "import sys; from pathlib import Path; from analysis.export import export;"
-        "export(sys.argv[1], Path('warehouse'))"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", code, store],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert (done.stdout, done.stderr) == ("", "")
-    assert [path.name for path in tmp_path.iterdir()] == ["warehouse"]
-
-
-def test_a_folder_of_something_else_is_refused_before_anything_is_read(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("years of work")
-
-    with pytest.raises(SeedbedError, match="is not a warehouse, so it is not overwritten"):
-        export("sqlite:///not-there.db", tmp_path)
-
-    assert (tmp_path / "thesis.tex").read_text() == "years of work"
-
-
-@pytest.mark.slow
-def test_a_server_gives_the_same_bytes_as_its_file(
-    store: str, exported_store: ExportSummary, tmp_path: Path
-) -> None:
-    file = tmp_path / "mlflow.db"
-    shutil.copy(store.removeprefix("sqlite:///"), file)
-    with closing(socket.socket()) as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port),
-         "--backend-store-uri", f"sqlite:///{file}", "--default-artifact-root", str(tmp_path)],
-        cwd=tmp_path,
-        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        _wait_for(lambda: urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close())
-        over_http = export(f"http://127.0.0.1:{port}", tmp_path / "warehouse")
-    finally:
-        server.terminate()
-        server.wait()
-
-    assert contents(over_http.folder) == contents(exported_store.folder)
-
-
-def _wait_for(answer: Callable[[], Any], seconds: float = 120) -> None:
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            answer()
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.5)
-        else:
-            return

@@ -6,15 +6,18 @@ import json
 import math
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.formats import FORMATS, format_table
+from analysis.formats import FORMATS, Format, encode, format_table
 
 TABLE = pa.table(
     {
@@ -191,3 +194,29 @@ def test_a_decimal_with_decimals_is_a_number() -> None:
     table = pa.table({"x": pa.array([Decimal("1.50")])})
 
     assert format_table(table, "json") == '[\n{"x": 1.5}\n]'
+
+
+# ── Files ────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_file_of_text_ends_with_its_last_line(format_: Format) -> None:
+    table = pa.table({"x": ["µ"]})
+
+    assert encode(table, format_) == (format_table(table, format_) + "\n").encode("utf-8")
+
+
+def test_parquet_gives_back_what_was_answered() -> None:
+    table = pa.table([[1, None], [math.nan, 0.1], ["a", "b"]], ["x", "y", "x"])
+
+    read = pq.read_table(io.BytesIO(encode(table, "parquet")))
+
+    assert read.column_names == ["x", "y", "x_1"]
+    np.testing.assert_equal([c.to_pylist() for c in read], [c.to_pylist() for c in table])
+
+
+def test_duckdb_finds_the_nans_of_a_parquet_answer(tmp_path: Path) -> None:
+    path = tmp_path / "answer.parquet"
+    path.write_bytes(encode(pa.table({"score": [0.5, math.nan, 0.7]}), "parquet"))
+
+    found = duckdb.read_parquet(str(path)).filter("isnan(score)").count("*").fetchall()
+
+    assert found == [(1,)]

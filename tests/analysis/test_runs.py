@@ -7,12 +7,14 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.database import DatabaseReader
 from analysis.runs import ClientReader, History, shown
 from finetune.errors import SeedbedError
 
@@ -30,23 +32,53 @@ logged = st.lists(
 # ── Histories ────────────────────────────────────────────────────────────────────────────────────
 @given(logged)
 def test_of_each_step_the_value_logged_last_is_kept(values: list[tuple[int, int, float]]) -> None:
-    history = History.from_logged(*zip(*values, strict=True)) if values else _empty()
+    history = _history(values).last_of_each_step()
 
     last: dict[int, tuple[int, float]] = {}
     for step, timestamp, value in values:
-        if step not in last or timestamp >= last[step][0]:
-            last[step] = timestamp, value
-    assert history.logged == len(values)
+        last[step] = max(last.get(step, (timestamp, value)), (timestamp, value))
     assert history.steps.tolist() == sorted(last)
     assert history.timestamps.tolist() == [last[step][0] for step in sorted(last)]
     assert history.values.tolist() == [last[step][1] for step in sorted(last)]
 
 
+@given(logged, st.randoms())
+def test_nothing_that_was_logged_is_lost_and_its_order_is_one(
+    values: list[tuple[int, int, float]], random: Random
+) -> None:
+    history = _history(values)
+    rows = list(zip(*(a.tolist() for a in vars(history).values()), strict=True))
+
+    assert rows == sorted(values)
+    random.shuffle(values)
+    for name, array in vars(_history(values)).items():
+        np.testing.assert_array_equal(array, getattr(history, name))
+
+
+def test_of_two_values_of_the_same_time_nan_is_the_last() -> None:
+    for values in ([1.0, math.nan], [math.nan, 1.0]):
+        last = History.from_logged([3, 3], [7, 7], values).last_of_each_step()
+        assert np.isnan(last.values).tolist() == [True]
+
+
+def test_a_history_is_cut_after_a_step() -> None:
+    cut = History.from_logged([1, 2, 2, 3], [1, 2, 3, 4], [0.1, 0.2, 0.3, 0.4]).up_to(2)
+
+    assert cut.steps.tolist() == [1, 2, 2]
+    assert cut.values.tolist() == [0.1, 0.2, 0.3]
+
+
 def test_nan_and_infinities_are_what_they_were() -> None:
-    history = History.from_logged(range(5), range(5), [math.nan, LARGEST, -LARGEST, 1e300, -0.5])
+    history = History.from_logged(
+        range(5), range(5), [math.nan, LARGEST, -LARGEST, 1.797e308, -0.5]
+    )
 
     assert np.isnan(history.values[0])
-    assert history.values[1:].tolist() == [math.inf, -math.inf, 1e300, -0.5]
+    assert history.values[1:].tolist() == [math.inf, -math.inf, 1.797e308, -0.5]
+
+
+def _history(logged: list[tuple[int, int, float]]) -> History:
+    return History.from_logged(*zip(*logged, strict=True)) if logged else _empty()
 
 
 def _empty() -> History:
@@ -54,32 +86,46 @@ def _empty() -> History:
 
 
 # ── Stores that cannot be read ───────────────────────────────────────────────────────────────────
-def refusal(store: str) -> str:
+READERS = {"client": ClientReader, "database": DatabaseReader}
+
+
+@pytest.fixture(params=READERS)
+def reader(request: pytest.FixtureRequest) -> type[ClientReader | DatabaseReader]:
+    return READERS[request.param]
+
+
+def refusal(store: str, reader: type[ClientReader | DatabaseReader] = ClientReader) -> str:
     with pytest.raises(SeedbedError) as refused:
-        ClientReader(store)
+        reader(store)
     return str(refused.value)
 
 
-def test_a_missing_file_is_not_made(tmp_path: Path) -> None:
+def test_a_missing_file_is_not_made(
+    reader: type[ClientReader | DatabaseReader], tmp_path: Path
+) -> None:
     file = tmp_path / "mlflow.db"
 
-    assert "no tracking store at" in refusal(f"sqlite:///{file}")
+    assert "no tracking store at" in refusal(f"sqlite:///{file}", reader)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_file_stays_empty(tmp_path: Path) -> None:
+def test_an_empty_file_stays_empty(
+    reader: type[ClientReader | DatabaseReader], tmp_path: Path
+) -> None:
     file = tmp_path / "mlflow.db"
     file.touch()
 
-    assert "no MLflow store" in refusal(f"sqlite:///{file}")
+    assert "no MLflow store" in refusal(f"sqlite:///{file}", reader)
     assert file.read_bytes() == b""
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_refused(
+    reader: type[ClientReader | DatabaseReader], tmp_path: Path
+) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("not a database, but long enough to look at" * 100)
 
-    assert "file is not a database" in refusal(f"sqlite:///{file}")
+    assert "file is not a database" in refusal(f"sqlite:///{file}", reader)
 
 
 def test_a_store_of_another_mlflow_is_not_migrated(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.schema import SORT_KEYS, arrow_schema
+from analysis.schema import SORT_KEYS, arrow_schema, released_schema
+from analysis.views import names
 from analysis.warehouse import Warehouse, ready_made, write
 from finetune.contract import SCHEMA_VERSION, TABLES, Status
 from finetune.errors import SeedbedError
 
 MakeWarehouse = Callable[..., Warehouse]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -55,6 +58,7 @@ def test_a_warehouse_has_a_file_a_task_and_a_manifest(
         "train_steps/task=cola/train_steps.parquet",
         "train_steps/task=rte/train_steps.parquet",
         "trials.parquet",
+        "views.sql",
     ]
     assert json.loads((tmp_path / "w" / "manifest.json").read_text()) == {
         "schema_version": SCHEMA_VERSION,
@@ -277,18 +281,6 @@ def test_whatever_reads_is_answered(sql: str, synthetic_warehouse: Warehouse) ->
     assert synthetic_warehouse.query(sql).num_rows > 0
 
 
-def test_other_local_files_can_be_read_beside(
-    synthetic_warehouse: Warehouse, tmp_path: Path
-) -> None:
-    (tmp_path / "notes.csv").write_text("task,note\nrte,small\n")
-
-    answer = synthetic_warehouse.query(
-        f"select distinct note from trials join '{tmp_path / 'notes.csv'}' using (task)"
-    )
-
-    assert answer["note"].to_pylist() == ["small"]
-
-
 @pytest.mark.parametrize(
     "sql",
     [
@@ -319,9 +311,88 @@ def test_what_would_do_more_than_read_is_refused(sql: str, copy: Path) -> None:
     assert warehouse.query("from trials").num_rows == 40
 
 
+ELSEWHERE = [
+    "from '{folder}/notes.csv'",
+    "from read_csv('{folder}/notes.csv')",
+    "from read_text('{folder}/notes.csv')",
+    "from glob('{folder}/*')",
+    "from read_parquet('{folder}/other.parquet')",
+    "from read_text('{warehouse}/manifest.json')",
+    "select * from parquet_metadata('{folder}/other.parquet')",
+    "from 'http://127.0.0.1:1/x.csv'",
+    "from secret",
+]
+
+
+@pytest.mark.parametrize("sql", ELSEWHERE)
+def test_nothing_but_the_tables_can_be_read(sql: str, copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.csv").write_text("task,note\nrte,small\n")
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "other.parquet")
+    secret = pa.table({"x": [1]})  # a query must not see what the program has
+
+    with pytest.raises(SeedbedError):
+        Warehouse(copy).query(sql.format(folder=tmp_path, warehouse=copy))
+    with pytest.raises(duckdb.Error):
+        Warehouse(copy).connection().sql(sql.format(folder=tmp_path, warehouse=copy))
+    assert secret.num_rows == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "copy (select 1) to '{folder}/new.csv'",
+        "copy trials to '{warehouse}/trials.parquet'",
+        "copy (select 1) to '{warehouse}/new.parquet'",
+        "export database '{folder}/all'",
+        "attach '{folder}/new.db'",
+        "install httpfs",
+        "load httpfs",
+        "set enable_external_access = true",
+        "set allowed_directories = ['/']",
+        "reset lock_configuration",
+        "call enable_logging(storage = 'file', storage_path = '{folder}/log')",
+        "pragma profile_output = '{folder}/profile'",
+    ],
+)
+def test_a_connection_writes_no_files_and_cannot_be_unlocked(
+    sql: str, copy: Path, tmp_path: Path
+) -> None:
+    before = contents(tmp_path)
+
+    with pytest.raises(duckdb.Error):
+        Warehouse(copy).connection().execute(sql.format(folder=tmp_path, warehouse=copy))
+
+    assert contents(tmp_path) == before
+
+
+def test_a_connection_has_all_tables_and_views_and_makes_tables_in_memory(
+    synthetic_warehouse: Warehouse,
+) -> None:
+    with synthetic_warehouse.connection() as connection:
+        connection.execute("create table best as select max(best_score) as best from best_scores")
+        named = {name for (name,) in connection.execute("show tables").fetchall()}
+
+        assert named == {*names(), "best"}
+        for name in names():
+            connection.execute(f"from {name}").fetchall()
+
+
+def test_too_much_for_memory_is_refused_and_not_written_to_disk(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    [[folder]] = (
+        Warehouse(copy).connection().execute("select current_setting('temp_directory')").fetchall()
+    )
+
+    assert folder == ""
+
+
 MISTAKES = {
     "a table": (
-        "from trails", ['Did you mean "trials"', "tables are trials, evaluations, train_steps"]),
+        "from trails",
+        ['Did you mean "trials"', "tables are trials, evaluations, train_steps, unmapped, best"]),
     "a column": (
         "select tsk from trials", ['"tsk" not found', '"task"', "`describe trials` shows"]),
     "a column of an alias": (
@@ -366,6 +437,174 @@ def test_plain_duckdb_reads_the_files(synthetic_warehouse: Warehouse) -> None:
         ).fetchall()
 
     assert rows == [("cola", 620), ("rte", 605)]
+
+
+# ── Views ────────────────────────────────────────────────────────────────────────────────────────
+def test_the_best_scores_say_where_each_was_reached(synthetic_warehouse: Warehouse) -> None:
+    rows = synthetic_warehouse.query(
+        """
+        select b.*, e.epoch as epoch_then
+        from best_scores b join evaluations e
+            on e.trial_id = b.trial_id and e.step = b.best_step
+        """
+    ).to_pylist()
+
+    assert len(rows) == 40
+    assert all(row["best_epoch"] == row["epoch_then"] for row in rows)
+
+
+def test_curves_that_share_their_epochs_are_the_evaluations(
+    synthetic_warehouse: Warehouse,
+) -> None:
+    columns = "trial_id, epoch, step, score, best_score, loss"
+    curves, evaluations = (
+        synthetic_warehouse.query(f"select {columns} from {table} order by trial_id, step")
+        for table in ("curves", "evaluations")
+    )
+
+    assert curves.to_pylist() == evaluations.to_pylist()
+
+
+def test_curves_have_the_last_evaluation_so_far_at_every_epoch_of_any_trial(
+    tables: dict[str, pa.Table], tmp_path: Path
+) -> None:
+    evaluated = {"demo-rte-1-1": [0, 10, 20], "demo-rte-1-2": [5, 15]}
+    rows = [
+        row | {"step": step, "epoch": step / 10, "score": step / 100}
+        for row in tables["evaluations"].to_pylist()
+        if row["step"] == 0
+        for step in evaluated.get(row["trial_id"], [])
+    ]
+    tables["evaluations"] = pa.Table.from_pylist(rows, arrow_schema("evaluations"))
+    write(tmp_path / "w", tables, {})
+
+    curves = Warehouse(tmp_path / "w").query(
+        "select do_seed, epoch, step, score from curves order by do_seed, epoch"
+    )
+
+    assert [tuple(row.values()) for row in curves.to_pylist()] == [
+        (1, 0.0, 0, 0.0), (1, 0.5, 0, 0.0), (1, 1.0, 10, 0.1), (1, 1.5, 10, 0.1),
+        (1, 2.0, 20, 0.2), (2, 0.5, 5, 0.05), (2, 1.0, 5, 0.05), (2, 1.5, 15, 0.15),
+    ]  # fmt: skip
+
+
+def test_the_seed_grid_has_the_best_scores_of_complete_trials(
+    synthetic_warehouse: Warehouse, synthetic_scores: dict[tuple[str, str], np.ndarray[Any, Any]]
+) -> None:
+    grid = synthetic_warehouse.query("from seed_grid where task = 'rte'")
+
+    expected = synthetic_scores["demo", "rte"].copy()
+    expected[3, 0] = np.nan  # the one that failed
+    found = np.array([[row[f"do_{do}"] for do in (1, 2, 3, 4)] for row in grid.to_pylist()], float)
+    assert grid["wi_seed"].to_pylist() == [1, 2, 3, 4, 5]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_plain_duckdb_has_the_same_names_and_answers_in_the_folder(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy)
+    warehouse = Warehouse(copy)
+
+    with duckdb.connect() as connection:
+        connection.execute((copy / "views.sql").read_text(encoding="utf-8"))
+        named = {name for (name,) in connection.execute("show tables").fetchall()}
+        assert named == set(names())
+        for name in names():
+            plain = connection.sql(f"from {name} order by all").to_arrow_table()
+            np.testing.assert_equal(
+                plain.to_pylist(), warehouse.query(f"from {name} order by all").to_pylist()
+            )
+
+
+def test_every_view_opens_with_what_it_is() -> None:
+    for view in (ROOT / "analysis" / "views").glob("*.sql"):
+        assert view.read_text(encoding="utf-8").startswith("-- ")
+
+
+# ── While an export replaces it ──────────────────────────────────────────────────────────────────
+def test_an_open_warehouse_goes_on_with_the_export_that_replaced_it(
+    make_warehouse: MakeWarehouse, tmp_path: Path
+) -> None:
+    warehouse = make_warehouse(tmp_path / "w", {("a", "cola"): np.array([[0.5]])})
+
+    make_warehouse(tmp_path / "w", {("b", "rte"): np.array([[0.6, 0.7]])})
+
+    assert warehouse.studies() == ["b"]
+    assert warehouse.query("from seed_grid")["do_2"].to_pylist() == [0.7]
+    assert warehouse.manifest["rows"]["trials"] == 2
+
+
+def test_no_answer_is_of_two_exports(make_warehouse: MakeWarehouse, tmp_path: Path) -> None:
+    """A folder is replaced over and over while it is asked how many trials each table knows."""
+    grids = [{("s", task): np.full((n, 1), 0.5) for task in ("cola", "rte")} for n in (1, 3)]
+    warehouse = make_warehouse(tmp_path / "w", grids[0], evaluations=3, steps=2)
+    is_over = threading.Event()
+
+    def replace() -> None:
+        for turn in range(12):
+            make_warehouse(tmp_path / "w", grids[turn % 2], evaluations=3, steps=2)
+        is_over.set()
+
+    replacing = threading.Thread(target=replace)
+    replacing.start()
+    seen = set()
+    while not is_over.is_set():
+        [row] = warehouse.query(
+            "select (select count(*) from trials) as trials, "
+            "(select count(distinct trial_id) from evaluations) as evaluated, "
+            "(select count(distinct trial_id) from train_steps) as trained"
+        ).to_pylist()
+        assert row["trials"] == row["evaluated"] == row["trained"]
+        seen.add(row["trials"])
+    replacing.join()
+
+    assert seen <= {2, 6}
+
+
+# ── Elsewhere ────────────────────────────────────────────────────────────────────────────────────
+def test_a_release_is_asked_like_a_warehouse(
+    synthetic_warehouse: Warehouse, tmp_path: Path
+) -> None:
+    for name in TABLES:
+        for task in ("cola", "rte"):
+            folder = tmp_path / "data" / name / (f"task={task}" if name != "trials" else "")
+            folder.mkdir(parents=True, exist_ok=True)
+            where = "true" if name == "trials" else f"task = '{task}'"
+            columns = ", ".join(released_schema(name).names)
+            rows = synthetic_warehouse.query(f"select {columns} from {name} where {where}")
+            pq.write_table(rows, folder / f"{name}.parquet")
+    (tmp_path / "manifest.json").write_text(
+        json.dumps({"release": {"schema_version": SCHEMA_VERSION}})
+    )
+
+    release = Warehouse(tmp_path)
+
+    assert release.studies() == ["demo"]
+    assert release.query("select distinct run_id, error from trials").to_pylist() == [
+        {"run_id": None, "error": None}
+    ]
+    assert release.ask("overview") == synthetic_warehouse.ask("overview")
+    assert release.query("from curves order by all") == synthetic_warehouse.query(
+        "from curves order by all"
+    )
+    kept = released_schema("trials").names
+    assert release.table("trials").select(kept) == synthetic_warehouse.table("trials").select(kept)
+    with pytest.raises(SeedbedError, match="is not a warehouse"):
+        write(tmp_path, {n: synthetic_warehouse.table(n) for n in TABLES}, {})
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/warehouse", "hf://datasets/owner/name"])
+def test_where_the_extension_is_missing_it_is_named(
+    address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # where DuckDB keeps its extensions
+
+    with pytest.raises(SeedbedError, match="needs its extension httpfs") as refused:
+        Warehouse(address)
+
+    assert address in str(refused.value)
+    assert "install httpfs" in str(refused.value)
 
 
 # ── Ready-made queries ───────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,306 @@
+"""How fast a study leaves MLflow, beside the ways that people leave it today.
+
+python benchmarks/export.py                       on a store of the paper's size: 2,100 trials
+python benchmarks/export.py --trials 40           on a small one, to try it out
+python benchmarks/export.py --markdown docs/benchmarks-export.md    writes the page as well
+
+The store is generated; it is measured as MLflow leaves it, and as `finetune.tracking` keeps it.
+Each export is a process of its own, imports included, and its memory that process's highest. The
+loop over `search_runs` and `get_metric_history` would run for half an hour: it is measured on a
+sample of runs, drawn at random, and multiplied by the number of values. So is mlflow-export-import,
+where its package is named by --export-import; it has to be installed by itself:
+pip install --no-deps --target FOLDER mlflow-export-import tabulate
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import shutil
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # the program of this checkout, whichever is installed
+
+from analysis.warehouse import Warehouse  # noqa: E402
+from benchmarks._store import PAPER, generate  # noqa: E402
+from finetune.contract import METRIC_SCORE, METRIC_TRAIN_LOSS  # noqa: E402
+from finetune.files import replacing_file  # noqa: E402
+
+EXPORT = """
+import json, resource, sys, time
+began = time.perf_counter()
+from pathlib import Path
+from analysis.export import export
+summary = export(sys.argv[1], Path(sys.argv[2]))
+print(json.dumps({
+    "seconds": time.perf_counter() - began,
+    "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+    "read": summary.read, "left_out": len(summary.left_out), "trials": summary.trials,
+}))
+"""
+
+EXPORT_IMPORT = """
+import sys
+from mlflow import MlflowClient
+from mlflow_export_import.run.export_run import RunExporter
+exporter = RunExporter(MlflowClient())
+for number, run in enumerate(sys.argv[2:]):
+    exporter.export_run(run, f"{sys.argv[1]}/{number}")
+"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table.
+
+    Attributes:
+        what: what was done.
+        seconds: how long it took.
+        goal: what it should take at most, as text.
+        remark: how it was measured.
+    """
+
+    what: str
+    seconds: float
+    goal: str = ""
+    remark: str = ""
+
+
+# ── Stores ───────────────────────────────────────────────────────────────────────────────────────
+def stores(folder: Path, trials: int) -> tuple[Path, Path]:
+    """Generate a store; return it as MLflow leaves it, and a copy as tracking keeps it."""
+    total = sum(size.seeds**2 for size in PAPER)
+    share = (trials / total) ** 0.5
+    sizes = tuple(replace(size, seeds=max(1, round(size.seeds * share))) for size in PAPER)
+    raw, tuned = folder / "raw.db", folder / "tuned.db"
+    generate(raw, sizes)
+    shutil.copy(raw, tuned)
+    with closing(sqlite3.connect(tuned)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("ANALYZE")
+    return raw, tuned
+
+
+def uri(file: Path) -> str:
+    """Return the tracking URI of a SQLite store."""
+    return f"sqlite:///{file}"
+
+
+def runs_of(file: Path) -> dict[str, int]:
+    """Return how many values each run has."""
+    with closing(sqlite3.connect(file)) as connection:
+        rows = connection.execute("SELECT run_uuid, count(*) FROM metrics GROUP BY run_uuid")
+        return dict(rows.fetchall())
+
+
+# ── Ways out ─────────────────────────────────────────────────────────────────────────────────────
+def export(file: Path, warehouse: Path) -> dict[str, float]:
+    """Export in a process of its own; return its seconds, its megabytes and what it read."""
+    done = subprocess.run(
+        [sys.executable, "-c", EXPORT, uri(file), str(warehouse)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    assert not found["left_out"]
+    return found
+
+
+def loop(file: Path, runs: list[str]) -> float:
+    """Return the seconds of what people write: a request per run and metric."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri(file))
+    client.search_experiments()
+    began = time.perf_counter()
+    for id_ in runs:
+        run = client.get_run(id_)
+        for key in run.data.metrics:
+            [(m.step, m.value, m.timestamp) for m in client.get_metric_history(id_, key)]
+    return time.perf_counter() - began
+
+
+def export_import(file: Path, runs: list[str], packages: Path, folder: Path) -> float:
+    """Return the seconds of mlflow-export-import on some runs, less its start."""
+
+    def seconds(chosen: list[str]) -> float:
+        began = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-c", EXPORT_IMPORT, str(folder), *chosen],
+            env=os.environ | {"PYTHONPATH": str(packages), "MLFLOW_TRACKING_URI": uri(file)},
+            cwd=folder,
+            capture_output=True,
+            check=True,
+        )
+        return time.perf_counter() - began
+
+    return seconds(runs) - seconds([])
+
+
+# ── The chart of `mlflow ui` ─────────────────────────────────────────────────────────────────────
+@contextmanager
+def serving(file: Path) -> Iterator[str]:
+    """Run `mlflow server` over a store; give its address."""
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port),
+         "--backend-store-uri", uri(file)],
+        cwd=file.parent,
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urlopen(f"{address}/health", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def chart(file: Path, runs: list[str]) -> float:
+    """Return the seconds that the page waits for the losses of ten runs, as it asks for them."""
+
+    def ask(address: str, metric: str, chosen: list[str]) -> None:
+        asked = [("run_ids", run) for run in chosen]
+        asked += [("metric_key", metric), ("max_results", "320")]
+        path = f"/ajax-api/2.0/mlflow/metrics/get-history-bulk-interval?{urlencode(asked)}"
+        with urlopen(address + path, timeout=600) as answer:
+            assert json.load(answer)["metrics"]
+
+    with serving(file) as address:
+        ask(address, METRIC_SCORE, runs[10:11])  # the page has been open for a while
+        began = time.perf_counter()
+        ask(address, METRIC_TRAIN_LOSS, runs[:10])
+        return time.perf_counter() - began
+
+
+# ── Questions ────────────────────────────────────────────────────────────────────────────────────
+def questions(warehouse: Path) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield the pivots and curves of the report, and how to put each to the warehouse."""
+    opened = Warehouse(warehouse)
+    study, *_ = opened.studies()
+    task = opened.tasks(study)[-1]
+    both = {"study": study, "task": task}
+    yield "the WI × DO pivot of all tasks", lambda: opened.query("from seed_grid")
+    yield "the curves of all trials", lambda: opened.query("from curves")
+    yield "the best score of each trial", lambda: opened.query("from best_scores")
+    for name in ("training_curves", "trial_scores"):
+        yield f"{name}.sql, {task}", lambda name=name: opened.ask(name, both)
+    yield "overview.sql", lambda: opened.ask("overview")
+    sql = "select task, step // 100 as at, avg(loss) from train_steps group by all"
+    yield "the mean loss of all steps by task", lambda: opened.query(sql)
+
+
+def median_seconds(do: Callable[[], object], times: int = 5) -> float:
+    """Return the median of some times; the first, which warms up, is left out."""
+    measured = []
+    for _ in range(times + 1):
+        began = time.perf_counter()
+        do()
+        measured.append(time.perf_counter() - began)
+    return statistics.median(measured[1:])
+
+
+# ── All of it ────────────────────────────────────────────────────────────────────────────────────
+def measure(arguments: argparse.Namespace, folder: Path) -> Iterator[Line]:
+    """Yield the lines of the table as they are measured."""
+    raw, tuned = stores(folder, arguments.trials)
+    values = runs_of(raw)
+    total = sum(values.values())
+    sample = random.Random(0).sample(sorted(values), min(arguments.sample, len(values)))
+    share = sum(values[run] for run in sample) / total
+    extrapolated = f"{len(sample)} runs, {share:.1%} of the values"
+
+    for file, name in ((raw, "as MLflow leaves it"), (tuned, "tuned")):
+        found = [export(file, folder / f"w{turn}-{file.stem}") for turn in range(3)]
+        yield Line(
+            f"full export, store {name}",
+            statistics.median(each["seconds"] for each in found),
+            "10 s" if file is tuned else "",
+            f"{found[0]['trials']:,.0f} trials, {total:,} values, "
+            f"{max(each['megabytes'] for each in found):.0f} MB at most",
+        )
+    again = [export(tuned, folder / "w0-tuned") for _ in range(3)]
+    assert not any(each["read"] for each in again)
+    yield Line("second export, nothing new", statistics.median(e["seconds"] for e in again), "1 s")
+    for file, name in ((raw, "as MLflow leaves it"), (tuned, "tuned")):
+        yield Line(f"loop of requests, store {name}", loop(file, sample) / share, "", extrapolated)
+    if arguments.export_import:
+        seconds = export_import(tuned, sample, arguments.export_import.absolute(), folder)
+        yield Line("mlflow-export-import, store tuned", seconds / share, "", extrapolated)
+    longest = sorted(values, key=lambda run: -values[run])
+    yield Line("chart of ten runs, store as MLflow leaves it", chart(raw, longest))
+    yield Line("chart of ten runs, store tuned", chart(tuned, longest), "0.5 s")
+    for name, do in questions(folder / "w0-tuned"):
+        yield Line(name, median_seconds(do), "0.3 s", "median of 5")
+
+
+def page(lines: list[Line]) -> str:
+    """Return the page of documentation."""
+    rows = "".join(
+        f"| {line.what} | {line.seconds:.2f} | {line.goal} | {line.remark} |\n" for line in lines
+    )
+    full = next(line.seconds for line in lines if line.goal == "10 s")
+    ratios = "".join(
+        f"- {line.what}: {line.seconds / full:,.0f} times as long as the full export.\n"
+        for line in lines
+        if line.what.startswith(("loop", "mlflow-export"))
+    )
+    return (
+        "# Leaving MLflow\n\n"
+        "Written by `python benchmarks/export.py --markdown docs/benchmarks-export.md`; the\n"
+        "script says what is measured and how.\n\n"
+        "| what | seconds | at most | measured on |\n|---|---|---|---|\n"
+        f"{rows}\n{ratios}"
+        f"- Machine: {os.cpu_count()} cores, {platform.system()}, {platform.machine()}; load "
+        f"average over the last five minutes {os.getloadavg()[1]:.1f}.\n"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--trials", type=int, default=2_100, help="of the generated store")
+    parser.add_argument("--sample", type=int, default=20, help="runs that the slow ways read")
+    parser.add_argument("--export-import", type=Path, help="folder with mlflow-export-import")
+    parser.add_argument("--markdown", type=Path, help="page to write")
+    arguments = parser.parse_args()
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        for line in measure(arguments, Path(folder)):
+            lines.append(line)
+            print(f"{line.seconds:9.2f} s  {line.what}  ({line.remark})", flush=True)
+    if arguments.markdown:
+        with replacing_file(arguments.markdown) as beside:
+            beside.write_text(page(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
