@@ -1,4 +1,4 @@
-"""What is the best that was found? One trial of each task (the rows "ours" of Table 1)."""
+"""What is the best that was found? One trial of each task (the rows of one's own of Table 1)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class BestTrial:
         trial_id: which trial.
         wi_seed: its seed of the weight initialisation.
         do_seed: its seed of the data order.
-        dropout_seed: its seed of the dropout masks.
+        dropout_seed: its seed of the dropout masks; None where that is not known.
         score: its best score.
-        step: the optimiser step at which it first had it.
-        epoch: the same in epochs.
-        total_steps: the optimiser steps of the whole trial.
+        step: the optimiser step at which it first had it; None where only the score is known.
+        epoch: the same in epochs; None where that, or how long an epoch is, is not known.
+        total_steps: the optimiser steps of the whole trial; None where that is not known.
     """
 
     task: str
@@ -36,11 +36,11 @@ class BestTrial:
     trial_id: str
     wi_seed: int
     do_seed: int
-    dropout_seed: int
+    dropout_seed: int | None
     score: float
-    step: int
-    epoch: float
-    total_steps: int
+    step: int | None
+    epoch: float | None
+    total_steps: int | None
 
 
 def compute(warehouse: Warehouse, study: str) -> dict[str, BestTrial]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ExpectedPerformance:
-    """The mean and standard deviation of the best score of n trials, for each budget n.
+    """The mean, standard deviation and median of the best score of n trials, for each budget n.
 
     Attributes:
         n: int64[B], the budgets 1 … B, in trials.
@@ -25,6 +25,8 @@ class ExpectedPerformance:
         deviation: float64[B], the standard deviation of that highest score over the draws of n
             trials. It says how much the best of n varies from one draw to another, not how well
             its mean is known.
+        median: float64[B], the median of that highest score: the lowest score that it does not
+            exceed in half of the draws or more.
         lowest: the lowest score observed.
         highest: the highest score observed.
         trials: N, the number of trials drawn from.
@@ -34,6 +36,7 @@ class ExpectedPerformance:
     n: NDArray[np.int64]
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
+    median: NDArray[np.float64]
     lowest: float
     highest: float
     trials: int
@@ -83,20 +86,26 @@ def compute(
     levels, counts = np.unique(scores, return_counts=True)
     at_most = np.cumsum(counts)
     chance_at_most = np.ones(len(levels))
-    mean, deviation = np.empty(budget), np.empty(budget)
+    mean, deviation, median = np.empty(budget), np.empty(budget), np.empty(budget)
     for drawn in range(budget):
         gone = 0 if replacement else drawn
         chance_at_most *= np.maximum(at_most - gone, 0) / (trials - gone)
         chance = np.diff(chance_at_most, prepend=0.0)
         mean[drawn] = chance @ levels
         deviation[drawn] = np.sqrt(chance @ np.square(levels - mean[drawn]))
+        median[drawn] = levels[np.searchsorted(chance_at_most, 0.5 - _ROUNDING)]
 
     return ExpectedPerformance(
         n=np.arange(1, budget + 1, dtype=np.int64),
         mean=mean,
         deviation=deviation,
+        median=median,
         lowest=float(levels[0]),
         highest=float(levels[-1]),
         trials=trials,
         replacement=replacement,
     )
+
+
+_ROUNDING = 1e-12
+"""What the product of chances may fall short of one half by rounding alone."""

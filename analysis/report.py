@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from analysis import best_trial, exhibits, study_summary, task_summary
-from analysis.exhibits import Exhibit, deviation_text, score_text
-from analysis.figures import png, style
-from analysis.formats import format_table
-from analysis.scores import TrialScores, metric_title, require_study, trial_scores
-from finetune.contract import RECIPE_COLUMNS, Status
+from analysis import in_words, study_summary
+from analysis.exhibits.exhibit import Artefact, Exhibit, Gap, Subject
+from analysis.exhibits.files import (
+    SUFFIXES,
+    FileFormat,
+    content,
+    formats_of,
+    legend,
+    numeric_columns,
+)
+from analysis.exhibits.story import COMPARISON, STORY, Chapter
+from analysis.figures.inline import inline
+from finetune.contract import RECIPE_COLUMNS
 from finetune.errors import SeedbedError
 from finetune.files import replacing_folder
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from analysis.best_trial import BestTrial
-    from analysis.study_summary import StudySummary
-    from analysis.task_summary import TaskSummary
+    from analysis.in_words import Fact
+    from analysis.scores import Regime
     from analysis.warehouse import Warehouse
 
 PAGE: Final = "index.html"
@@ -35,18 +38,46 @@ PAGE: Final = "index.html"
 _MARK: Final = '<meta name="generator" content="Seedbed report">'
 """Stands in every report, so that a folder can be told to be one."""
 
+_MACHINE_COLUMNS: Final = (
+    "device",
+    "threads",
+    "seedbed_version",
+    "torch_version",
+    "transformers_version",
+    "python_version",
+    "model_fingerprint",
+    "data_fingerprint",
+)
+
 
 @dataclass(frozen=True)
-class _Fact:
-    name: str
-    value: str
+class _Section:
+    """An artefact, and its exhibits of the study or of each of its tasks."""
+
+    artefact: Artefact
+    exhibits: Sequence[Exhibit]
+
+    @property
+    def how(self) -> str:
+        """How its exhibits are to be read, where that is one thing for several; else empty."""
+        first, *others = (exhibit.finding.how for exhibit in self.exhibits)
+        return first if others and set(others) == {first} else ""
 
 
 @dataclass(frozen=True)
-class _TaskPart:
+class _ChapterPart:
+    """A chapter of a study, or of several.
+
+    Attributes:
+        in_short: its answer in short: of which task, or None, and the words.
+        gaps: by reason, what is not shown for it.
+    """
+
     name: str
-    words: str
-    figures: Sequence[Exhibit]
+    question: str
+    in_short: Sequence[tuple[str | None, str]]
+    sections: Sequence[_Section]
+    gaps: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -54,27 +85,33 @@ class _StudyPart:
     name: str
     words: str
     warnings: Sequence[str]
-    facts: Sequence[_Fact]
-    tables: Sequence[Exhibit]
-    tasks: Sequence[_TaskPart]
-    left_out: Exhibit
+    facts: Sequence[Fact]
+    chapters: Sequence[_ChapterPart]
 
 
 def report(
-    warehouse: Warehouse, folder: Path, *, studies: Sequence[str] = (), seed: int = 0
+    warehouse: Warehouse,
+    folder: Path,
+    *,
+    studies: Sequence[str] = (),
+    score: Regime = "best",
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Write a report on studies of a warehouse.
 
-    `index.html` needs no other file and no network. Beside it lie `figures/<study>/*.svg` and
-    `*.png`, and the data of each table and figure as `tables/<study>/*.csv`, of tables as `*.md`
-    too. The same warehouse gives the same bytes.
+    `index.html` needs no other file and no network. Beside it lie the figures of each study, as
+    `figures/<study>/*.svg`, `*.png` and `*.pdf`, and its tables and the data of its figures, as
+    `tables/<study>/*.csv`, tables as `*.md` and `*.tex` too. The same warehouse gives the same
+    bytes.
 
     Args:
         warehouse: what is reported on.
         folder: written whole, in place of the report that may stand there.
         studies: names of studies, in the order they shall come; all, by name, if none is given.
-        seed: of the random choice of trials whose training curves are shown, the same for each
-            task.
+        score: which of a trial's evaluations are its score.
+        seed: of what is drawn at random, such as the trials whose training curves are shown.
+        progress: told what is done next, such as the title of a table or figure.
 
     Returns:
         The path of the page.
@@ -89,17 +126,20 @@ def report(
             f"The warehouse at {warehouse.folder} has no trials to report on: run a study, then "
             "`finetune export`."
         )
-    for name in names:
-        require_study(warehouse, name)
+    subjects = [Subject(warehouse, name, score, seed) for name in names]
     _check_replaceable(folder)
 
-    parts = [_study_part(warehouse, name, seed) for name in names]
-    page = _render(parts, warehouse.manifest)
+    parts = [_study_part(subject, progress) for subject in subjects]
+    comparison = _chapter_part(COMPARISON, subjects, progress) if len(subjects) > 1 else None
+    page = _render(parts, comparison, score, warehouse.manifest)
+    progress("Files")
+    chapters = [chapter for part in parts for chapter in part.chapters]
     with replacing_folder(folder) as beside:
-        for part in parts:
-            for exhibit in _exhibits(part):
-                _write_files(exhibit, beside, part.name)
-        (beside / PAGE).write_text(page, encoding="utf-8")
+        for chapter in [*chapters, comparison] if comparison else chapters:
+            for section in chapter.sections:
+                for exhibit in section.exhibits:
+                    _write_files(exhibit, beside)
+        (beside / PAGE).write_text(page, encoding="utf-8", newline="\n")
     return folder / PAGE
 
 
@@ -115,201 +155,80 @@ def _check_replaceable(folder: Path) -> None:
         )
 
 
-# ── What is said ─────────────────────────────────────────────────────────────────────────────────
-def _study_part(warehouse: Warehouse, study: str, seed: int) -> _StudyPart:
-    summary = study_summary.compute(warehouse, study)
-    tasks = task_summary.compute(warehouse, study)
-    best = best_trial.compute(warehouse, study)
-    tables = [exhibits.tasks_table(warehouse, study)]
-    if best:
-        tables.append(exhibits.best_trials_table(warehouse, study))
-        tables.append(exhibits.deviations_table(warehouse, study))
+# ── What is shown ────────────────────────────────────────────────────────────────────────────────
+def _study_part(subject: Subject, progress: Callable[[str], None]) -> _StudyPart:
+    summary = study_summary.compute(subject.warehouse, subject.study)
     return _StudyPart(
-        name=study,
-        words=_study_in_words(summary),
-        warnings=_warnings(summary),
-        facts=_facts(summary, [*(column.name for column in RECIPE_COLUMNS), *_MACHINE_COLUMNS]),
-        tables=tables,
-        tasks=[
-            _task_part(warehouse, study, task, tasks, best.get(task), seed)
-            for task in summary.tasks
-        ],
-        left_out=exhibits.left_out_table(warehouse, study),
+        name=subject.study,
+        words=in_words.what_was_run(summary),
+        warnings=in_words.warnings(summary),
+        facts=in_words.facts(
+            summary, [*(column.name for column in RECIPE_COLUMNS), *_MACHINE_COLUMNS]
+        ),
+        chapters=[_chapter_part(chapter, [subject], progress) for chapter in STORY],
     )
 
 
-_MACHINE_COLUMNS: Final = (
-    "device",
-    "threads",
-    "seedbed_version",
-    "torch_version",
-    "transformers_version",
-    "python_version",
-    "model_fingerprint",
-    "data_fingerprint",
-)
-
-
-def _task_part(
-    warehouse: Warehouse,
-    study: str,
-    task: str,
-    summaries: Sequence[TaskSummary],
-    best: BestTrial | None,
-    seed: int,
-) -> _TaskPart:
-    scores = trial_scores(warehouse, study, task)
-    figures = []
-    if len(scores):
-        figures = [
-            exhibits.expected_performance_figure(warehouse, study, task),
-            exhibits.seed_grid_figure(warehouse, study, task),
-            exhibits.training_curves_figure(warehouse, study, task, np.random.default_rng(seed)),
-        ]
-    own = [summary for summary in summaries if summary.task == task]
-    return _TaskPart(task, _task_in_words(scores, own, best), figures)
-
-
-def _study_in_words(summary: StudySummary) -> str:
-    number = sum(summary.trials.values())
-    grids = {
-        task: (len(summary.values["wi_seed"][task]), len(summary.values["do_seed"][task]))
-        for task in summary.tasks
-    }
-    sizes = {size: [task for task in grids if grids[task] == size] for size in grids.values()}
-    listed = "; ".join(
-        f"{', '.join(tasks)} ({wi} WI × {do} DO seeds{' each' if len(tasks) > 1 else ''})"
-        for (wi, do), tasks in sizes.items()
-    )
-    models = ", ".join(map(str, summary.of_all_tasks("model")))
-    ended = ", ".join(
-        f"{count:,} {status.replace('_', ' ')}" for status, count in summary.trials.items()
-    )
-    first, last = (f"{moment:%Y-%m-%d}" for moment in summary.started_at)
-    when = f"on {first}" if first == last else f"from {first} to {last}"
-    return (
-        f"{number:,} {_plural(number, 'trial')} of {models} on {listed}: {ended}. Started {when} "
-        f"(UTC); {_duration(summary.seconds)} of training in all."
+def _chapter_part(
+    chapter: Chapter, subjects: Sequence[Subject], progress: Callable[[str], None]
+) -> _ChapterPart:
+    """Put a chapter's artefacts to one study, or to several that are compared."""
+    shown = {}
+    for artefact in chapter.artefacts:
+        progress(artefact.title)
+        shown[artefact] = artefact.of_each(subjects)
+    sections = [
+        _Section(artefact, exhibits)
+        for artefact, each in shown.items()
+        if (exhibits := [exhibit for exhibit in each if isinstance(exhibit, Exhibit)])
+    ]
+    gaps: dict[str, list[str]] = {}
+    for gap in (each for of_artefact in shown.values() for each in of_artefact):
+        if isinstance(gap, Gap):
+            gaps.setdefault(gap.reason, []).append(gap.artefact.paper or gap.artefact.title)
+    in_short = [each for artefact in chapter.in_short for each in shown[artefact]]
+    return _ChapterPart(
+        name=chapter.name,
+        question=chapter.question,
+        in_short=list(dict.fromkeys((each.task, _says(each)) for each in in_short)),
+        sections=sections,
+        gaps=gaps,
     )
 
 
-def _warnings(summary: StudySummary) -> list[str]:
-    """Say what keeps the scores from being compared."""
-    warnings = []
-    if summary.mixed:
-        warnings.append(
-            "Trials of the same task differ in more than their seeds: in "
-            f"{', '.join(_words(name) for name in summary.mixed)}. The spread shown below is not "
-            "that of seeds alone; give what was run differently another study's name."
-        )
-    if unfinished := summary.trials.get(Status.RUNNING, 0):
-        warnings.append(
-            f"{unfinished:,} {_plural(unfinished, 'trial')} had not ended when the warehouse was "
-            "exported: the figures below will change."
-        )
-    return warnings
-
-
-def _task_in_words(
-    scores: TrialScores, summaries: Sequence[TaskSummary], best: BestTrial | None
-) -> str:
-    if best is None:
-        why = ", ".join(f"{count:,} {reason}" for reason, count in scores.left_out_counts.items())
-        return f"No trial of this task has trained to its end yet ({why}): nothing can be said."
-    metric = metric_title(scores.metric)
-    where = (
-        f"WI seed {best.wi_seed} and DO seed {best.do_seed}, at step {best.step:,} of "
-        f"{best.total_steps:,}"
-    )
-    if len(scores) == 1:
-        said = [f"One trial trained to its end. Its best {metric} is {score_text(best.score)}, "
-                f"with {where}. With one trial nothing can be said about seeds."]  # fmt: skip
-    else:
-        said = [
-            f"{len(scores):,} trials trained to their end. Their best {metric} goes from "
-            f"{score_text(scores.score.min())} to {score_text(best.score)}, with mean "
-            f"{score_text(scores.score.mean())} and standard deviation "
-            f"{deviation_text(float(np.std(scores.score)))} over trials. The highest came with "
-            f"{where}."
-        ]
-    for summary in summaries:
-        if summary.at_baseline and summary.share_at_baseline is not None:
-            said.append(
-                f"{summary.at_baseline:,} ({summary.share_at_baseline:.0%}) never rose above the "
-                f"majority baseline of {score_text(summary.majority_baseline)}."
-            )
-    return " ".join(said)
-
-
-def _facts(summary: StudySummary, columns: Sequence[str]) -> list[_Fact]:
-    """Return what the columns say: one value, or which value on which tasks."""
-    facts = []
-    for column in columns:
-        tasks_by_value: dict[str, list[str]] = {}
-        for task in summary.tasks:
-            values = ", ".join(map(_value_text, summary.values[column][task]))
-            tasks_by_value.setdefault(values or "none", []).append(task)
-        if list(tasks_by_value) == ["none"]:
-            continue
-        if len(tasks_by_value) == 1:
-            (text,) = tasks_by_value
-        else:
-            text = "; ".join(
-                f"{value} ({', '.join(tasks)})" for value, tasks in tasks_by_value.items()
-            )
-        facts.append(_Fact(_words(column), text))
-    return facts
-
-
-def _value_text(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _words(column: str) -> str:
-    return column.replace("_", " ")
-
-
-def _plural(number: int, noun: str) -> str:
-    return noun if number == 1 else f"{noun}s"
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
+def _says(shown: Exhibit | Gap) -> str:
+    return shown.finding.says if isinstance(shown, Exhibit) else shown.reason
 
 
 # ── How it is written ────────────────────────────────────────────────────────────────────────────
-def _exhibits(part: _StudyPart) -> list[Exhibit]:
-    figures = [figure for task in part.tasks for figure in task.figures]
-    return [*part.tables, *figures, *([part.left_out] if part.left_out.rows else [])]
+_SUFFIX: Final = {format_: suffix for suffix, format_ in SUFFIXES.items()}
+_TITLES: Final[dict[FileFormat, str]] = {
+    "csv": "CSV",
+    "markdown": "Markdown",
+    "latex": "LaTeX",
+    "svg": "SVG",
+    "png": "PNG",
+    "pdf": "PDF",
+}
 
 
-def _write_files(exhibit: Exhibit, folder: Path, study: str) -> None:
-    tables = folder / "tables" / _file_name(study)
-    tables.mkdir(parents=True, exist_ok=True)
-    stem = _file_name(exhibit.name)
-    _write(tables / f"{stem}.csv", format_table(exhibit.data, "csv") + "\n")
-    if exhibit.figure is None:
-        _write(tables / f"{stem}.md", format_table(_as_shown(exhibit), "markdown") + "\n")
-        return
-    figures = folder / "figures" / _file_name(study)
-    figures.mkdir(parents=True, exist_ok=True)
-    _write(figures / f"{stem}.svg", exhibit.svg)
-    (figures / f"{stem}.png").write_bytes(png(exhibit.figure))
+def _files(exhibit: Exhibit) -> dict[FileFormat, str]:
+    """Return the path of each of an exhibit's files within the report."""
+    study, name = _file_name(exhibit.subject.study), _file_name(exhibit.name)
+    return {
+        format_: f"{'tables' if format_ in _TABLES else 'figures'}/{study}/{name}{_SUFFIX[format_]}"
+        for format_ in formats_of(exhibit)
+        if format_ in _TITLES
+    }
 
 
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+_TABLES: Final = ("csv", "markdown", "latex")
 
 
-def _as_shown(exhibit: Exhibit) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.Table.from_pylist(list(exhibit.rows))
+def _write_files(exhibit: Exhibit, folder: Path) -> None:
+    for format_, path in _files(exhibit).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content(exhibit, format_))
 
 
 def _file_name(name: str) -> str:
@@ -318,11 +237,20 @@ def _file_name(name: str) -> str:
     return "%2E" + quoted[1:] if quoted.startswith(".") else quoted
 
 
-_NUMERIC: Final = re.compile(r"[\d.,%–-]+( of [\d,]+)?")
-"""Cells that are set to the right."""
+_SCORES: Final[dict[Regime, str]] = {
+    "best": "the best of its evaluations",
+    "epoch-end": "the best of its evaluations at the ends of epochs",
+    "last": "that of its last evaluation",
+}
+"""What a trial's score is, by regime."""
 
 
-def _render(parts: Sequence[_StudyPart], manifest: Mapping[str, object]) -> str:
+def _render(
+    parts: Sequence[_StudyPart],
+    comparison: _ChapterPart | None,
+    score: Regime,
+    manifest: Mapping[str, object],
+) -> str:
     environment = Environment(
         loader=PackageLoader("analysis"),
         autoescape=select_autoescape(["html"]),
@@ -331,45 +259,33 @@ def _render(parts: Sequence[_StudyPart], manifest: Mapping[str, object]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals["inline"] = _inline
-    environment.filters["file_name"] = _file_name
-    environment.tests["numeric"] = _NUMERIC.fullmatch
+    environment.globals["drawing"] = _drawing
+    environment.globals["links"] = _links
+    environment.globals["legend"] = legend
+    environment.globals["numeric_columns"] = numeric_columns
+    environment.filters["prose"] = _prose
     template = environment.get_template("report.html")
-    return template.render(mark=Markup(_MARK), studies=parts, manifest=manifest)  # noqa: S704
-
-
-_COLOUR_VARIABLES: Final = {
-    style.INK: "ink",
-    style.MUTED: "muted",
-    style.RULE: "rule",
-    style.BLUE: "blue",
-    style.VERMILION: "vermilion",
-    style.GREEN: "green",
-}
-"""The colours of figures that follow the page's, so that they can be read on a dark one too."""
-
-
-def _inline(exhibit: Exhibit, prefix: str) -> Markup:
-    """Return a figure as part of a page.
-
-    What is only for a file of its own goes. Ids that something refers to get the prefix, for a
-    page may have each once only; the others go. The house's colours become the page's.
-    """
-    text = exhibit.svg[exhibit.svg.index("<svg") :]
-    text = re.sub(rf'\s*<g id="{style.GROUND}">.*?</g>', "", text, count=1, flags=re.DOTALL)
-    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)
-    text = re.sub(r'^(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", text)
-    text = text.replace("<svg ", '<svg role="img" ', 1)
-
-    referred = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
-    text = re.sub(
-        r' id="([^"]*)"',
-        lambda own: f' id="{prefix}{own[1]}"' if own[1] in referred else "",
-        text,
+    return template.render(
+        mark=Markup(_MARK),  # noqa: S704 — written above
+        studies=parts,
+        comparison=comparison,
+        score=_SCORES[score],
+        manifest=manifest,
     )
-    text = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}", text)
 
-    for colour, variable in _COLOUR_VARIABLES.items():
-        text = text.replace(colour, f"var(--{variable})")
-    return Markup(text)  # noqa: S704 — drawn here; matplotlib escapes what texts it contains
+
+def _prose(text: str) -> Markup:
+    """Return text for a page, with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
+
+
+def _links(exhibit: Exhibit) -> dict[str, str]:
+    return {_TITLES[format_]: quote(path) for format_, path in _files(exhibit).items()}
+
+
+def _drawing(exhibit: Exhibit, prefix: str) -> Markup:
+    of = exhibit.task or exhibit.subject.study
+    label = f"{exhibit.artefact.title}, {of}: {exhibit.finding.says}"
+    return Markup(  # noqa: S704 — texts are escaped where the SVG is written
+        inline(exhibit.svg, prefix=prefix, label=label, marks=exhibit.finding.marks)
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class TrialScores:
         trial_id: str[N].
         wi_seed: int64[N], the seed of the weight initialisation.
         do_seed: int64[N], the seed of the data order.
-        dropout_seed: int64[N].
+        dropout_seed: int64[N]; the seed of the data order where a trial of others names none.
         score: float64[N], finite.
         left_out: the task's other trials.
     """
@@ -136,15 +136,20 @@ def trial_scores(
     return TrialScores(
         study=study,
         task=task,
-        metric=rows[0]["metric"],
+        metric=rows[0]["metric"] or "score",
         regime=score,
         trial_id=np.array([row["trial_id"] for row in scored], dtype=np.str_),
         wi_seed=np.array([row["wi_seed"] for row in scored], dtype=np.int64),
         do_seed=np.array([row["do_seed"] for row in scored], dtype=np.int64),
-        dropout_seed=np.array([row["dropout_seed"] for row in scored], dtype=np.int64),
+        dropout_seed=np.array([_dropout_seed(row) for row in scored], dtype=np.int64),
         score=np.array([row[column] for row in scored], dtype=np.float64),
         left_out=tuple(left_out),
     )
+
+
+def _dropout_seed(row: Mapping[str, Any]) -> int:
+    own = row["dropout_seed"]
+    return int(row["do_seed"] if own is None else own)
 
 
 def require_task(warehouse: Warehouse, study: str, task: str) -> None:

@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis import density
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from analysis.density import Density
     from analysis.scores import TrialScores
 
 
@@ -40,8 +43,17 @@ class SeedDeviations:
     @property
     def expected(self) -> float:
         """The mean over the seeds that have two trials or more; NaN if none has."""
-        known = self.deviation[np.isfinite(self.deviation)]
-        return float(known.mean()) if known.size else float("nan")
+        return float(self.known.mean()) if self.known.size else float("nan")
+
+    @property
+    def density(self) -> Density | None:
+        """Where these deviations lie (Fig. 8); None where there are not two different ones."""
+        return density.compute(self.known)
+
+    @property
+    def known(self) -> NDArray[np.float64]:
+        """The deviations that are known: of the seeds with two trials or more."""
+        return self.deviation[np.isfinite(self.deviation)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -82,7 +82,7 @@ def draw_expected_performance(
                 axes.fill_between(curve.n, low, high, color=colour, alpha=0.16, lw=0, label=shade)
             )
 
-    _mark_budgets(axes, max(len(curve.n) for curve in curves.values()))
+    mark_budgets(axes, max(len(curve.n) for curve in curves.values()))
     bottom, top = axes.get_ylim()
     if baseline is not None and bottom - (top - bottom) / 4 <= baseline <= top:
         key.append(draw_baseline(axes, baseline))
@@ -90,7 +90,7 @@ def draw_expected_performance(
     return settle(figure)
 
 
-def _mark_budgets(axes: Axes, largest: int) -> None:
+def mark_budgets(axes: Axes, largest: int) -> None:
     """Give the axis of budgets whole numbers: as they are if few, else 1, 2, 5, 10, 20, …."""
     if largest <= _LONGEST_LINEAR_BUDGET:
         axes.set_xlim(0.5, largest + 0.5)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axis import XAxis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
 
     from analysis.seed_grid import SeedGrid
 
+CELLS: Final = "cells"
+"""Gid of the mesh of cells, by rows from the top, in an SVG."""
+
 _COLOUR_MAP = "viridis"
 _BLACK, _WHITE = "#000000", "#ffffff"
 _GRID_WIDTH = 0.66 * WIDTH
 _TALLEST_CELL, _TALLEST_GRID, _LOWEST_GRID = 0.5, 5.6, 0.5
 _MEANS_HEIGHT = 0.5
 _ROWS_WITH_NUMBERS, _COLUMNS_WITH_NUMBERS = 12, 8
-_MOST_SEEDS_NAMED = 25
+_MOST_SEEDS_NAMED, _MOST_SEEDS_UPRIGHT = 25, 15
 
 
 @house_style
@@ -74,13 +78,15 @@ def draw_seed_grid(
     if lowest < highest:
         scale.set_axis_on()
         bar = figure.colorbar(ScalarMappable(norm, _COLOUR_MAP), cax=scale)
-        bar.set_label(score)
         bar.outline.set_visible(False)
-        if baseline is not None and lowest <= baseline <= highest:
-            scale.axhline(baseline, color=_WHITE, lw=1.5)
-            scale.annotate(
-                "majority\nbaseline", (0, baseline), (-3, 0), textcoords="offset points",
-                ha="right", va="center", fontsize=6.5, color=MUTED,
+        is_marked = baseline is not None and lowest <= baseline <= highest
+        # The label stands upright, so that this triangle points to the right, as its mark does.
+        bar.set_label(f"{score}   ▾ majority baseline" if is_marked else score)
+        if is_marked:
+            # From the left, where the scale has no numbers; the tip touches it.
+            scale.plot(
+                [0], [baseline], marker=5, markersize=5, color=INK, clip_on=False,
+                transform=scale.get_yaxis_transform(),
             )  # fmt: skip
     return settle(figure)
 
@@ -95,6 +101,7 @@ def _draw_cells(axes: Axes, grid: SeedGrid, norm: Normalize) -> None:
     rows, columns = grid.score.shape
     axes.pcolormesh(
         np.ma.masked_invalid(grid.score),
+        gid=CELLS,
         cmap=_COLOUR_MAP,
         norm=norm,
         # Without an edge of their own colour, the ground shines through between the cells.
@@ -167,4 +174,7 @@ def _name_seeds(axis: Axis, seeds: list[int]) -> None:
     named = range(0, len(seeds), every)
     axis.set_major_locator(FixedLocator([place + 0.5 for place in named]))
     axis.set_major_formatter(FixedFormatter([str(seeds[place]) for place in named]))
-    axis.set_tick_params(labelsize=8 if len(seeds) <= 15 else 6)
+    few = len(seeds) <= _MOST_SEEDS_UPRIGHT
+    axis.set_tick_params(labelsize=8 if few else 6)
+    if isinstance(axis, XAxis) and not few:
+        axis.set_tick_params(labelrotation=90)

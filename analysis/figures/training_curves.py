@@ -48,7 +48,7 @@ def draw_training_curves(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
     best = max(curves.curves, key=lambda curve: curve.best, default=None)
-    for curve in curves.curves:
+    for place, curve in enumerate(curves.curves):
         is_best = curve is best
         axes.plot(
             curve.epoch,
@@ -59,6 +59,7 @@ def draw_training_curves(
             zorder=4 if is_best else 3,
             # A curve of one point is no line.
             marker="o" if len(curve.epoch) == 1 else None,
+            gid=curve_gid(place),
         )
     key = [] if best is None else _key(curves, best)
     if baseline is not None:
@@ -66,6 +67,11 @@ def draw_training_curves(
     if key:
         draw_key(figure, key)
     return settle(figure)
+
+
+def curve_gid(place: int) -> str:
+    """Return the gid of a curve in an SVG, by its place among the curves."""
+    return f"curve-{place}"
 
 
 def _key(curves: TrainingCurves, best: TrainingCurve) -> list[Line2D]:

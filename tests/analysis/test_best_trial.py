@@ -22,6 +22,7 @@ def test_it_is_the_trial_with_the_highest_score(
     scores = synthetic_scores["demo", "cola"]
     cola = best["cola"]
     assert cola.score == scores.max() == scores[cola.wi_seed - 1, cola.do_seed - 1]
+    assert cola.step is not None
     assert cola.epoch == cola.step / 10
 
 

@@ -23,6 +23,11 @@ def moments_by_enumeration(draws: list[tuple[float, ...]]) -> tuple[float, float
     return float(np.mean(highest)), float(np.std(highest))
 
 
+def median_by_enumeration(draws: list[tuple[float, ...]]) -> float:
+    highest = sorted(max(draw) for draw in draws)
+    return highest[(len(highest) - 1) // 2]
+
+
 @pytest.mark.parametrize(
     "scores", [[0.3], [0.3, 0.1], [0.5, 0.5, 0.5], [0.2, 0.9, 0.4, 0.4], [-0.1, 0.0, 0.7, 0.7, 0.3]]
 )
@@ -42,6 +47,7 @@ def test_mean_and_deviation_are_those_over_all_draws(
     for n, mean, deviation in zip(curve.n, curve.mean, curve.deviation, strict=True):
         expected = moments_by_enumeration(draws(scores, int(n)))
         assert_allclose((mean, deviation), expected, atol=1e-12)
+    assert curve.median.tolist() == [median_by_enumeration(draws(scores, int(n))) for n in curve.n]
 
 
 @both_ways

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 
 from analysis import training_curves
+from analysis.exhibits.exhibit import Exhibit, Subject
+from analysis.exhibits.story import ARTEFACTS, find_artefact
 from analysis.report import report
+from analysis.scores import trial_scores
 from analysis.warehouse import Warehouse
 from finetune.contract import Status
 from finetune.errors import SeedbedError
@@ -72,6 +75,21 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def cheap_files() -> Iterator[None]:
+    """Put names for the files beside a page: to save each figure thrice takes most of the time.
+
+    What the files hold, and that it is the same bytes each time, is tested where they are made.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("analysis.report.content", cheap_content)
+        yield
+
+
+def cheap_content(exhibit: Exhibit, format_: str) -> bytes:
+    return f"{exhibit.name} as {format_}".encode()
+
+
 @pytest.fixture(scope="module")
 def folder(synthetic_warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report(synthetic_warehouse, tmp_path_factory.mktemp("report") / "report").parent
@@ -86,7 +104,10 @@ def test_the_page_needs_no_other_file(page: Page) -> None:
     assert page.resources == []
     assert "@import" not in page.source
     assert re.findall(r"url\((?!#)", page.source) == []
-    assert "<script" not in page.source
+    assert page.source.count("<script>") == page.source.count("<script") == 1
+    assert not re.search(
+        r"fetch|import|XMLHttpRequest|https?:", page.source.partition("<script>")[2]
+    )
     assert "<link" not in page.source
 
 
@@ -103,15 +124,26 @@ def test_no_id_stands_twice(page: Page) -> None:
     assert {name for name, count in page.ids.items() if count > 1} == set()
 
 
-def test_each_table_and_figure_is_a_file_too(folder: Path) -> None:
-    figures = ("expected-performance", "seed-grid", "training-curves")
-    stems = [f"{task}-{figure}" for task in ("cola", "rte") for figure in figures]
-    tables = ("tasks", "best-trials", "deviations", "left-out")
-    expected = {"index.html"}
-    expected |= {f"figures/demo/{stem}.{suffix}" for stem in stems for suffix in ("svg", "png")}
-    expected |= {f"tables/demo/{stem}.csv" for stem in (*stems, *tables)}
-    expected |= {f"tables/demo/{stem}.md" for stem in tables}
-    assert set(contents(folder)) == expected
+def test_each_table_and_figure_is_a_file_in_each_of_its_formats(
+    synthetic_warehouse: Warehouse, folder: Path
+) -> None:
+    expected = {}
+    for artefact in ARTEFACTS:
+        if artefact.scope == "two studies":
+            continue
+        for exhibit in artefact.of_each([Subject(synthetic_warehouse, "demo")]):
+            if isinstance(exhibit, Exhibit):
+                name, finding = exhibit.name, exhibit.finding
+                tables = {"csv": "csv"} | (
+                    {"md": "markdown", "tex": "latex"} if finding.rows else {}
+                )
+                figures = {each: each for each in ("svg", "png", "pdf")} if finding.draw else {}
+                for place, formats in (("tables", tables), ("figures", figures)):
+                    for suffix, format_ in formats.items():
+                        expected[f"{place}/demo/{name}.{suffix}"] = f"{name} as {format_}"
+    found = {path: text.decode() for path, text in contents(folder).items()}
+    found.pop("index.html")
+    assert found == expected
 
 
 def test_the_page_says_what_was_run_and_how_it_ended(page: Page) -> None:
@@ -129,15 +161,38 @@ def test_the_page_says_of_each_task_what_its_scores_are(
 ) -> None:
     cola = synthetic_scores["demo", "cola"]
     assert (
-        "20 trials trained to their end. Their best Matthews correlation goes from 0.000 to "
-        f"{cola.max():.3f}, with mean {cola.mean():.3f} and standard deviation {cola.std():.4f} "
-        "over trials."
+        f"The Matthews correlation of 20 trials goes from 0.000 to {cola.max():.3f}, with mean "
+        f"{cola.mean():.3f} and standard deviation {cola.std():.4f} over trials."
     ) in page.text
     assert "1 (5%) never rose above the majority baseline of 0.000." in page.text
 
 
-def test_every_figure_on_the_page_has_a_caption(page: Page) -> None:
-    assert page.source.count("<svg") == page.source.count("<figcaption>") == 6
+def test_every_exhibit_on_the_page_says_what_it_shows_its_n_and_its_uncertainty(
+    page: Page, synthetic_warehouse: Warehouse
+) -> None:
+    assert page.source.count("<figure>") == page.source.count("<figcaption>")
+    assert page.source.count("<svg") == page.source.count('class="drawing"') >= 6
+    for artefact in (find_artefact("table3"), find_artefact("fig2")):
+        for exhibit in artefact.of_each([Subject(synthetic_warehouse, "demo")]):
+            assert isinstance(exhibit, Exhibit)
+            for text in (exhibit.finding.says, exhibit.finding.n, exhibit.finding.over):
+                assert " ".join(text.split()) in page.text
+
+
+def test_pointing_at_a_cell_needs_no_script(page: Page) -> None:
+    titles = [unescape(title) for title in re.findall(r"<title>(WI [^<]*)</title>", page.source)]
+    assert any(re.fullmatch(r"WI 3, DO 1: 0\.\d{3}\ntrial demo-rte-3-1", title) for title in titles)
+
+
+def test_the_score_asked_for_is_the_score_of_all_that_follows(
+    make_warehouse: MakeWarehouse, tmp_path: Path
+) -> None:
+    warehouse = make_warehouse(tmp_path / "w", {("s", "rte"): np.array([[0.6, 0.7]])})
+    last = trial_scores(warehouse, "s", "rte", score="last").score
+    assert last.max() < 0.7
+    text = Page(report(warehouse, tmp_path / "r", score="last")).text
+    assert f"goes from {last.min():.3f} to {last.max():.3f}" in text
+    assert "The score of a trial is that of its last evaluation on the validation set." in text
 
 
 def test_figures_on_the_page_follow_its_colours_and_have_no_ground(page: Page) -> None:
@@ -148,7 +203,7 @@ def test_figures_on_the_page_follow_its_colours_and_have_no_ground(page: Page) -
     assert "<style" not in drawings
 
 
-def test_the_same_warehouse_gives_the_same_bytes(
+def test_the_same_warehouse_gives_the_same_page_and_files(
     synthetic_warehouse: Warehouse, folder: Path, tmp_path: Path
 ) -> None:
     again = report(synthetic_warehouse, tmp_path / "again").parent
@@ -160,11 +215,12 @@ def test_the_seed_chooses_whose_curves_are_shown(
 ) -> None:
     scores = np.linspace(0.5, 0.9, 30).reshape(5, 6)
     warehouse = make_warehouse(tmp_path / "w", {("s", "rte"): scores}, evaluations=3)
-    folder = report(warehouse, tmp_path / "r", seed=5).parent
-    shown = (folder / "tables/s/rte-training-curves.csv").read_text("utf-8").splitlines()[1:]
+    page = report(warehouse, tmp_path / "r", seed=5).read_text(encoding="utf-8")
+    _, figure = page.split('<section class="exhibit" id="s1-fig4">')
+    shown = re.findall(r"trial (\S+)</title>", figure.partition("</svg>")[0])
     expected = training_curves.compute(warehouse, "s", "rte", np.random.default_rng(5))
-    assert len(expected.curves) == 20
-    assert {line.split(",")[0] for line in shown} == {curve.trial_id for curve in expected.curves}
+    assert len(shown) == 20
+    assert set(shown) == {curve.trial_id for curve in expected.curves}
 
 
 # ── Degenerate data, all in one report ───────────────────────────────────────────────────────────
@@ -225,13 +281,18 @@ def odd_texts(odd_folder: Path) -> dict[str, str]:
     [
         ("one trial", "With one trial nothing can be said about seeds."),
         ("one trial", "There is one trial, 0.600, and so no spread to show."),
-        ("one WI seed", "3 trials trained to their end."),
-        ("all diverged", "4 (100%) never rose above the majority baseline of 0.500."),
+        ("one WI seed", "The accuracy of 3 trials goes from"),
+        (
+            "all diverged",
+            "All 4 trials have the same accuracy, 0.500: nothing can be said about seeds. 4 (100%) "
+            "never rose above the majority baseline of 0.500.",
+        ),
         (
             "none complete",
-            "No trial of this task has trained to its end yet (1 still running, 1 failed): "
-            "nothing can be said.",
+            "How much do the seeds matter here? rte No trial of rte has a score to compare "
+            "(1 still running, 1 failed).",
         ),
+        ("none complete", "Fig. 9, Fig. 6,"),
         ("none complete", "1 trial had not ended when the warehouse was exported"),
         ("regression", "(Pearson + Spearman)/2"),
         ("unlike recipes", "differ in more than their seeds: in batch size."),
@@ -318,7 +379,7 @@ def test_a_failure_while_writing_leaves_the_old_report_as_it_was(
     def fail(*_: object) -> str:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("analysis.report.format_table", fail)
+    monkeypatch.setattr("analysis.report.content", fail)
     with pytest.raises(OSError, match="no space left"):
         report(warehouse, tmp_path / "r")
     assert contents(tmp_path) == before

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis import expected_performance
-from analysis.figures import draw_expected_performance, png, svg
+from analysis.figures import draw_expected_performance, png, style, svg
 from analysis.figures.style import decimals
 
 
@@ -50,6 +50,29 @@ def test_drawing_leaves_the_settings_of_matplotlib_as_they_were() -> None:
     svg(drawn())
     png(drawn(), dpi=60)
     assert dict(mpl.rcParams) == before
+
+
+def test_a_long_label_of_an_axis_is_made_to_stand_within_the_figure() -> None:
+    figure = style.new_figure(1.5)
+    axes = figure.subplots()
+    axes.set_xlabel("a long label " * 9)
+    axes.set_ylabel("a label that is too high")
+    style.settle(figure)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        box = label.get_window_extent()
+        assert float(label.get_fontsize()) < 10
+        assert figure.bbox.x0 - 1 <= box.x0
+        assert box.x1 <= figure.bbox.x1 + 1
+        assert figure.bbox.y0 - 1 <= box.y0
+        assert box.y1 <= figure.bbox.y1 + 1
+
+
+def test_a_label_with_room_keeps_its_size() -> None:
+    figure = style.new_figure(3)
+    axes = figure.subplots()
+    axes.set_xlabel("short")
+    before = axes.xaxis.label.get_fontsize()
+    assert style.settle(figure).axes[0].xaxis.label.get_fontsize() == before
 
 
 @pytest.mark.parametrize(
