@@ -2,9 +2,10 @@
 
     bundle/
         README.md       the card: for the Hub and for people
-        LICENSE  CITATION.cff
+        LICENSE  CITATION.cff  CHANGELOG.md
         manifest.json   every file with its size, checksum and rows
         SHA256SUMS
+        figures/        those of the card
         data/trials/trials.parquet
         data/evaluations/task=<task>/evaluations.parquet
         data/train_steps/task=<task>/train_steps.parquet
@@ -15,7 +16,7 @@ that a release made again is no new release. The task stands in the path and in 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,15 +24,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import finetune
-from analysis.schema import SORT_KEYS, released_schema
+from analysis.schema import SORT_KEYS, columns_with_statistics, released_schema
 from analysis.warehouse import Warehouse
 from finetune.contract import SCHEMA_VERSION, TABLES
 from finetune.errors import SeedbedError
 from finetune.files import replacing_folder
-from release.card import Facts, render_card, render_citation, render_licence
-from release.checks import check
+from release.card import Facts, Figure, render_card, render_citation, render_licence
+from release.changelog import render_changelog
+from release.checks import check, check_counts
+from release.counts import Recorded, left_out
 from release.coverage import Coverage, coverage
-from release.layout import CARD, CITATION, LICENCE, PARTITIONED, TASK_NAME, data_path
+from release.layout import (
+    CARD,
+    CHANGELOG,
+    CITATION,
+    LICENCE,
+    PARTITIONED,
+    TASK_NAME,
+    data_glob,
+    data_path,
+    is_repo,
+)
 from release.leaks import Identity
 from release.licences import LICENCES
 from release.manifest import ReleasedFile, read_manifest, write_manifest
@@ -45,12 +58,14 @@ class Bundle:
         folder: where it stands.
         facts: its names, version and licence.
         coverages: which trials it holds of each study's task.
+        missing: a sentence each, what is missing or unlike: holes in grids, failed trials.
         files: all of its files, by path.
     """
 
     folder: Path
     facts: Facts
     coverages: tuple[Coverage, ...]
+    missing: tuple[str, ...]
     files: tuple[ReleasedFile, ...]
 
     @property
@@ -70,11 +85,6 @@ class Bundle:
         """Return what would be published, by path: the texts first, then the tables."""
         return tuple(sorted(self.files, key=lambda file: (file.table is not None, file.path)))
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """A sentence each, what is missing or unlike: holes in grids, failed trials and so on."""
-        return tuple(sentence for each in self.coverages for sentence in each.shortfalls())
-
 
 def build(
     warehouse: Warehouse,
@@ -85,6 +95,10 @@ def build(
     title: str | None = None,
     authors: Sequence[str] = (),
     licence: str = "cc-by-4.0",
+    draw: Callable[[Warehouse], Sequence[Figure]] = lambda _: (),
+    changes: Sequence[str] = (),
+    earlier_changelog: str | None = None,
+    recorded: Sequence[Recorded] = (),
     reviewed: Sequence[str] = (),
     identity: Identity | None = None,
 ) -> Bundle:
@@ -100,13 +114,19 @@ def build(
         title: what the data set is called; by default after its studies.
         authors: people as "Family, Given", or names of groups; by default the repository's owner.
         licence: one of `release.licences.LICENCES`.
+        draw: makes the figures of the card.
+        changes: what is new in this version, a sentence each, for the changelog.
+        earlier_changelog: as it was published last, where it was.
+        recorded: what the tracking store has, to be compared with the warehouse, where that is
+            known.
         reviewed: strings that a person has looked at and that may be published although they look
             like a name, a path, an address or a key.
         identity: the user and machine that must not be named; by default this process's.
 
     Raises:
-        SeedbedError: where an argument is wrong, there are no trials, something else stands at
-            `folder`, or a check fails. What stood at `folder` is then untouched.
+        SeedbedError: where an argument is wrong, there are no trials, or something else stands at
+            `folder`. What stood at `folder` is untouched, here as below.
+        CheckFailedError: where the release is not fit to be published.
     """
     _check_arguments(version, repo, licence)
     _check_contents(warehouse)
@@ -118,14 +138,21 @@ def build(
         licence=LICENCES[licence],
         authors=tuple(authors) or ((repo.partition("/")[0],) if repo else ("Unnamed authors",)),
     )
-    coverages = coverage(warehouse)
+    coverages = coverage(warehouse, recorded)
+    missing = [*left_out(warehouse), *(s for each in coverages for s in each.shortfalls())]
 
     with replacing_folder(folder) as beside:
         rows = dict(_write_tables(warehouse, beside))
+        check_counts(warehouse, rows, recorded)
+        figures = draw(warehouse)
+        for figure in figures:
+            (beside / figure.path).parent.mkdir(exist_ok=True)
+            (beside / figure.path).write_bytes(figure.png)
         texts = {
-            CARD: render_card(facts, warehouse, coverages, rows),
+            CARD: render_card(facts, warehouse, coverages, missing, rows, _sizes(beside), figures),
             CITATION: render_citation(facts),
             LICENCE: render_licence(facts),
+            CHANGELOG: render_changelog(version, changes, coverages, earlier_changelog),
         }
         for path, text in texts.items():
             (beside / path).write_text(text, encoding="utf-8")
@@ -135,7 +162,7 @@ def build(
             identity or Identity.here(),
             (*([repo] if repo else []), *facts.authors, *reviewed),
         )
-    return Bundle(folder, facts, coverages, files)
+    return Bundle(folder, facts, coverages, tuple(missing), files)
 
 
 # ── Tables ───────────────────────────────────────────────────────────────────────────────────────
@@ -173,11 +200,19 @@ def _write_parquet(table: pa.Table, path: Path, sorted_by: Sequence[str]) -> Non
         path,
         compression="zstd",
         row_group_size=_ROWS_PER_GROUP,
+        write_statistics=columns_with_statistics(table.schema),
         sorting_columns=pq.SortingColumn.from_ordering(table.schema, order),
         # Both let readers on the Hub fetch parts of a file, and its next version share chunks.
         write_page_index=True,
         use_content_defined_chunking=True,
     )
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Return how many bytes the files of each table have."""
+    return {
+        name: sum(path.stat().st_size for path in folder.glob(data_glob(name))) for name in TABLES
+    }
 
 
 def _tasks(warehouse: Warehouse) -> list[str]:
@@ -207,15 +242,13 @@ def _manifest_facts(
 
 # ── Arguments ────────────────────────────────────────────────────────────────────────────────────
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
-_REPO = re.compile(r"(?!.*(?:--|\.\.))[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?<![.-])(?<!\.git)")
-"""A name on the Hub, by its rules: at most 96 characters, and no `--` or `..`."""
 
 
 def _check_arguments(version: str, repo: str | None, licence: str) -> None:
     wrong = []
     if not _VERSION.fullmatch(version):
         wrong.append(f"the version {version!r} is not of the form 1.0.0")
-    if repo is not None and (len(repo) > 96 or not _REPO.fullmatch(repo)):
+    if repo is not None and not is_repo(repo):
         wrong.append(f"the repository {repo!r} is not of the form owner/name")
     if licence not in LICENCES:
         wrong.append(f"the licence {licence!r} is none of {', '.join(LICENCES)}")
@@ -224,6 +257,11 @@ def _check_arguments(version: str, repo: str | None, licence: str) -> None:
 
 
 def _check_contents(warehouse: Warehouse) -> None:
+    if released := warehouse.manifest.get("release"):
+        raise SeedbedError(
+            f"The trials at {warehouse.folder} are a release already, {released['title']!r} "
+            f"v{released['version']}, and are not released again: name a warehouse of your own."
+        )
     if not warehouse.studies():
         raise SeedbedError(
             f"The warehouse at {warehouse.folder} has no trials to release: "

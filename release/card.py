@@ -4,6 +4,7 @@ They are worked out from the data and the contract alone, so that the same wareh
 words.
 """
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import yaml
 from analysis.warehouse import Warehouse
 from finetune.contract import RECIPE_COLUMNS, TABLES, TRIALS
 from release.coverage import Coverage
-from release.layout import data_glob
+from release.layout import data_glob, data_path
 from release.licences import Licence
 
 
@@ -47,6 +48,28 @@ class Facts:
     def tag(self) -> str:
         """The Hub's name of this version."""
         return f"v{self.version}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the card.
+
+    Attributes:
+        name: of its file, without suffix: letters, digits, dot, dash and underscore.
+        png: the file, with nothing in it but the picture.
+        title: a few words.
+        caption: what it shows, in a sentence or two.
+    """
+
+    name: str
+    png: bytes
+    title: str
+    caption: str
+
+    @property
+    def path(self) -> str:
+        """Where it stands in the release."""
+        return f"figures/{self.name}.png"
 
 
 PAPER: Mapping[str, Any] = {
@@ -89,7 +112,10 @@ def render_card(
     facts: Facts,
     warehouse: Warehouse,
     coverages: Sequence[Coverage],
+    missing: Sequence[str],
     rows: Mapping[str, int],
+    sizes: Mapping[str, int],
+    figures: Sequence[Figure] = (),
 ) -> str:
     """Return the text of `README.md`: YAML for the Hub, then prose and tables for people.
 
@@ -97,7 +123,10 @@ def render_card(
         facts: names and licence.
         warehouse: where the trials stand.
         coverages: of each study's task in it.
+        missing: a sentence each, what its user must know is missing or unlike.
         rows: of each table.
+        sizes: of each table's files together, in bytes.
+        figures: to be shown.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("release"),
@@ -107,21 +136,30 @@ def render_card(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"cell": _cell, "number": "{:,}".format, "score": _score}
+    environment.filters |= {
+        "cell": _cell,
+        "number": "{:,}".format,
+        "score": _score,
+        "label": _label,
+        "size": _size,
+    }
     return environment.get_template("card.md.j2").render(
         front_matter=_front_matter(facts, rows),
         facts=facts,
         overview=list(zip(warehouse.ask("overview").to_pylist(), coverages, strict=True)),
-        shortfalls=[sentence for each in coverages for sentence in each.shortfalls()],
+        missing=missing,
         recipes=_recipes(warehouse),
         made_on=_made_on(warehouse),
         rows=rows,
+        sizes=sizes,
+        figures=figures,
         tables={
             name: [column for column in columns if column.released]
             for name, columns in TABLES.items()
         },
         row_of=_ROW_OF,
         globs={name: data_glob(name) for name in TABLES},
+        trials_path=data_path("trials"),
         paper=PAPER,
         year=_last_start(warehouse).year,
     )
@@ -249,6 +287,20 @@ def _cell(text: object) -> str:
     if text is None:
         return ""
     return " ".join(str(text).split()).replace("|", r"\|")
+
+
+def _label(text: str) -> str:
+    """Return a text as it can stand in the brackets of a Markdown link."""
+    return re.sub(r"([\[\]\\])", r"\\\1", " ".join(text.split()))
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes as people write it, to two digits: 12,345 is 12 kB."""
+    for unit, power in (("GB", 9), ("MB", 6), ("kB", 3)):
+        if count >= 10**power:
+            amount = count / 10**power
+            return f"{amount:.0f} {unit}" if amount >= 9.95 else f"{amount:.1f} {unit}"
+    return f"{count} B"
 
 
 def _score(score: float | None) -> str:

@@ -1,11 +1,13 @@
 """Which trials of each grid of seeds a release holds, and which it lacks."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from analysis.warehouse import Warehouse
 from finetune.contract import Status
+from release.counts import Recorded
 
 
 @dataclass(frozen=True)
@@ -76,18 +78,49 @@ _UNLIKE = {
 """What tells trials of each status from finished ones."""
 
 
-def coverage(warehouse: Warehouse) -> tuple[Coverage, ...]:
-    """Return the coverage of every study's task in a warehouse, by study and task."""
-    sql = "select study, task, wi_seed, do_seed, status from trials order by all"
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in warehouse.query(sql).to_pylist():
+TRIALS_OF_GRIDS = "select study, task, wi_seed, do_seed, status from trials order by all"
+"""Asks for what `coverage_of` takes."""
+
+
+def coverage(warehouse: Warehouse, recorded: Sequence[Recorded] = ()) -> tuple[Coverage, ...]:
+    """Return the coverage of every study's task in a warehouse, by study and task.
+
+    Args:
+        warehouse: the trials.
+        recorded: what was planned, where that is known: a seed of which no trial was begun is then
+            a hole too.
+    """
+    planned = {(each.study, task): seeds for each in recorded for task, seeds in each.grids.items()}
+    return coverage_of(warehouse.query(TRIALS_OF_GRIDS).to_pylist(), planned)
+
+
+def coverage_of(
+    rows: Iterable[Mapping[str, Any]],
+    planned: Mapping[tuple[str, str], tuple[tuple[int, ...], tuple[int, ...]]] | None = None,
+) -> tuple[Coverage, ...]:
+    """Return the coverage of every study's task.
+
+    Args:
+        rows: of `trials`, those columns that `TRIALS_OF_GRIDS` asks for, sorted by all of them.
+        planned: per study and task the WI and the DO seeds of its grid, besides those that occur.
+    """
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
         groups.setdefault((row["study"], row["task"]), []).append(row)
-    return tuple(_coverage(study, task, rows) for (study, task), rows in groups.items())
+    return tuple(
+        _coverage(study, task, rows, (planned or {}).get((study, task), ((), ())))
+        for (study, task), rows in groups.items()
+    )
 
 
-def _coverage(study: str, task: str, rows: list[dict[str, Any]]) -> Coverage:
-    wi_seeds = sorted({row["wi_seed"] for row in rows})
-    do_seeds = sorted({row["do_seed"] for row in rows})
+def _coverage(
+    study: str,
+    task: str,
+    rows: list[Mapping[str, Any]],
+    planned: tuple[tuple[int, ...], tuple[int, ...]],
+) -> Coverage:
+    wi_seeds = sorted({row["wi_seed"] for row in rows}.union(planned[0]))
+    do_seeds = sorted({row["do_seed"] for row in rows}.union(planned[1]))
     done = {(row["wi_seed"], row["do_seed"]) for row in rows if Status(row["status"]).is_done}
     counts = Counter(row["status"] for row in rows)
     return Coverage(

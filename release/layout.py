@@ -5,11 +5,15 @@ import re
 CARD = "README.md"
 LICENCE = "LICENSE"
 CITATION = "CITATION.cff"
+CHANGELOG = "CHANGELOG.md"
 MANIFEST = "manifest.json"
 CHECKSUMS = "SHA256SUMS"
 
-TEXTS = (CARD, LICENCE, CITATION, MANIFEST, CHECKSUMS)
-"""The files at the root; all others are Parquet under `data/`."""
+TEXTS = (CARD, LICENCE, CITATION, CHANGELOG, MANIFEST, CHECKSUMS)
+"""The files at the root; all others are Parquet under `data/`, and the figures of the card."""
+
+FIGURE = re.compile(r"figures/[A-Za-z0-9][A-Za-z0-9._-]*\.png")
+"""Where a figure of the card stands."""
 
 PARTITIONED = ("evaluations", "train_steps")
 """The tables that are stored by task; `trials` is one file."""
@@ -43,3 +47,17 @@ def task_of(path: str) -> str | None:
     """Return the task that a file holds by its path, or None where it holds all or none."""
     match = _DATA.fullmatch(path)
     return match and match[3]
+
+
+def version_of(tag: str) -> tuple[int, ...] | None:
+    """Return the numbers of a tag of the form `v1.0.0`; None for any other."""
+    match = re.fullmatch(r"v(\d+)\.(\d+)\.(\d+)", tag)
+    return tuple(map(int, match.groups())) if match else None
+
+
+def is_repo(name: str) -> bool:
+    """Whether a repository on the Hub can be called so, by its rules."""
+    return len(name) <= 96 and bool(_REPO.fullmatch(name))
+
+
+_REPO = re.compile(r"(?!.*(?:--|\.\.))[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?<![.-])(?<!\.git)")

@@ -173,4 +173,45 @@ def leaks(text: str, identity: Identity, reviewed: Sequence[str] = ()) -> list[L
     return list(dict.fromkeys(found))
 
 
+def leaks_in_bytes(content: bytes, identity: Identity, reviewed: Sequence[str] = ()) -> list[Leak]:
+    """Return what in the bytes of a file that is no text must not be published, each thing once.
+
+    Compressed bytes hold any few letters by chance. So everything is searched for in runs of 16
+    and more printable characters, of which there are some eighty in a gigabyte of random bytes;
+    elsewhere only this machine's folders and names of six letters and more.
+
+    Args:
+        content: the whole file.
+        identity: as for `leaks`.
+        reviewed: as for `leaks`.
+    """
+    runs = "\n".join(run.decode() for run in _PRINTABLE_RUN.findall(content))
+    found = leaks(runs, identity, reviewed)
+    words = {
+        **{str(folder): "a folder of this machine" for folder in identity.folders},
+        identity.user: "the name of this user",
+        identity.host: "the name of this machine",
+    }
+    allowed = " ".join(reviewed).lower()
+    found += [
+        Leak(kind, word)
+        for word, kind in words.items()
+        if len(word) >= 6
+        and word.lower() not in GENERIC_NAMES
+        and word.lower() not in allowed
+        and re.search(re.escape(word.encode()), content, re.IGNORECASE)
+    ]
+    return list(dict.fromkeys(found))
+
+
+_PRINTABLE_RUN = re.compile(rb"[\x20-\x7e]{16,}")
+
+
+def without_keys(text: str) -> str:
+    """Return a text with an ellipsis in place of each key, token and password in it."""
+    for _, pattern in _SECRETS:
+        text = pattern.sub(_GONE, text)
+    return text
+
+
 _GONE = "\N{HORIZONTAL ELLIPSIS}"

@@ -90,6 +90,47 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], tuple[ReleasedFile, ...
     return content, files
 
 
+@dataclass(frozen=True)
+class Staged:
+    """A release as it stands in a folder.
+
+    Attributes:
+        folder: where.
+        repo: `owner/name`, where it was staged for; None where it was staged for none.
+        version: `1.0.0`.
+        authors: who made it.
+        files: all of them by path, the manifest and the checksums among them, as they are now.
+    """
+
+    folder: Path
+    repo: str | None
+    version: str
+    authors: tuple[str, ...]
+    files: tuple[ReleasedFile, ...]
+
+    @property
+    def tag(self) -> str:
+        """The Hub's name of this version."""
+        return f"v{self.version}"
+
+
+def read_staged(folder: Path) -> Staged:
+    """Return the release that stands in a folder.
+
+    Raises:
+        SeedbedError: where there is none.
+    """
+    facts, _ = read_manifest(folder)
+    release = facts["release"]
+    return Staged(
+        folder=folder,
+        repo=release.get("repo"),
+        version=release["version"],
+        authors=tuple(release.get("authors", ())),
+        files=tuple(ReleasedFile.at(folder, path) for path in _paths(folder)),
+    )
+
+
 def read_checksums(folder: Path) -> dict[str, str]:
     """Return the checksums that `SHA256SUMS` says, by path; lines of another form are passed by."""
     lines = (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()

@@ -36,7 +36,7 @@ PARQUET = [
     "data/train_steps/task=rte/train_steps.parquet",
     "data/trials/trials.parquet",
 ]
-TEXTS = ["CITATION.cff", "LICENSE", "README.md", "SHA256SUMS", "manifest.json"]
+TEXTS = ["CHANGELOG.md", "CITATION.cff", "LICENSE", "README.md", "SHA256SUMS", "manifest.json"]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -76,6 +76,14 @@ def test_every_row_of_the_warehouse_is_there(bundle: Bundle, warehouse: Warehous
         assert str(pa.concat_tables(parts).to_pylist()) == str(wanted.to_pylist())
 
 
+def test_duckdb_finds_the_losses_that_are_no_numbers(bundle: Bundle, warehouse: Warehouse) -> None:
+    (wanted,) = warehouse.query("select count(*) n from train_steps where isnan(loss)")["n"]
+    assert wanted.as_py() > 0
+    files = f"{bundle.folder}/data/train_steps/*/*.parquet"
+    found = duckdb.read_parquet(files).filter("isnan(loss)").count("*").fetchall()
+    assert found == [(wanted.as_py(),)]
+
+
 def test_what_is_not_released_is_nowhere_in_it(bundle: Bundle, warehouse: Warehouse) -> None:
     assert "run-of-mlflow" in warehouse.table("trials")["run_id"].to_pylist()
     columns = set(pq.read_schema(bundle.folder / PARQUET[-1]).names)
@@ -93,24 +101,26 @@ def test_parquet_is_laid_out_for_readers_of_a_part(bundle: Bundle, path: str) ->
     for i in range(metadata.num_columns):
         assert group.column(i).compression == "ZSTD"
         assert group.column(i).has_offset_index
-        assert group.column(i).has_column_index
+        # Of floats there is none: DuckDB would take its bounds for a promise that no value is NaN.
+        assert group.column(i).has_column_index == (group.column(i).physical_type != "DOUBLE")
     names = [group.column(key.column_index).path_in_schema for key in group.sorting_columns]
     assert tuple(names) == SORT_KEYS[Path(path).stem]
 
 
 def test_row_groups_are_of_50_to_100_thousand_rows(
-    tmp_path: Path, tables: dict[str, pa.Table], make_warehouse: MakeWarehouse, identity: Identity
+    tmp_path: Path,
+    tables: dict[str, pa.Table],
+    make_trials: MakeTrials,
+    make_warehouse: MakeWarehouse,
+    identity: Identity,
 ) -> None:
+    one = make_trials({"study": "demo", "task": "cola", "status": "finished", "steps": 150_000})
     first = tables["train_steps"].slice(0, 1)
-    many = pa.concat_tables([first] * 150_000).set_column(
-        3, first.schema.field("step"), pa.array(range(1, 150_001))
-    )
-    bundle = build(
-        make_warehouse(tables | {"train_steps": many}),
-        tmp_path / "bundle",
-        version="1.0.0",
-        identity=identity,
-    )
+    many = pa.concat_tables([first] * 150_000)
+    for i, values in ((0, pa.repeat("t0", 150_000)), (3, pa.array(range(1, 150_001)))):
+        many = many.set_column(i, first.schema.field(i), values)
+    warehouse = make_warehouse(one | {"train_steps": many})
+    bundle = build(warehouse, tmp_path / "bundle", version="1.0.0", identity=identity)
     metadata = pq.read_metadata(bundle.folder / PARQUET[2])
     groups = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
     assert sum(groups) == 150_000
@@ -185,18 +195,6 @@ def test_datasets_loads_every_table_whole_with_its_types(bundle: Bundle, tmp_pat
     assert loaded["default"] == loaded["trials"]
 
 
-def test_the_sql_of_the_card_gives_every_curve(bundle: Bundle) -> None:
-    _, prose = card(bundle)
-    [sql] = re.findall(r"```sql\n(.*?)```", prose, re.DOTALL)
-    remote = "hf://datasets/seedlings/trials@v1.2.3/"
-    assert sql.count(remote) == 2
-    local = str(bundle.folder).replace("'", "''")
-    with duckdb.connect() as connection:
-        rows = connection.execute(sql.replace(remote, f"{local}/")).fetchall()
-    assert len(rows) == bundle.rows["evaluations"]
-    assert rows[:3] == [("cola", 1, 1, 0, 0.5), ("cola", 1, 1, 2, 0.6), ("cola", 1, 1, 4, 0.7)]
-
-
 def test_the_task_in_the_path_is_the_task_in_the_file(bundle: Bundle) -> None:
     for path in PARQUET[:4]:
         table = pq.ParquetFile(bundle.folder / path).read()
@@ -231,12 +229,12 @@ def test_the_card_describes_each_released_column_and_no_other(bundle: Bundle) ->
 
 def test_the_card_tells_what_is_missing(bundle: Bundle) -> None:
     _, prose = card(bundle)
-    assert bundle.notes == (
+    assert bundle.missing == (
         "demo, rte: of the 4 pairs of WI and DO seed, 1 has no trial that is done: (2, 2).",
         "demo, rte: 1 trial failed; curves end there.",
     )
-    for note in bundle.notes:
-        assert f"- {note}\n" in prose
+    for sentence in bundle.missing:
+        assert f"- {sentence}\n" in prose
 
 
 def test_the_card_gives_the_spread_over_the_trials_trained_to_their_end(bundle: Bundle) -> None:
@@ -343,8 +341,10 @@ def test_a_version_that_is_none_is_refused(
 def test_a_warehouse_without_trials_is_refused(
     tmp_path: Path, make_trials: MakeTrials, make_warehouse: MakeWarehouse
 ) -> None:
+    folder = make_warehouse(make_trials({"task": "cola"})).folder
+    pq.write_table(arrow_schema("trials").empty_table(), folder / "trials.parquet")
     with pytest.raises(SeedbedError, match="has no trials to release"):
-        build(make_warehouse(make_trials()), tmp_path / "b", version="1.0.0")
+        build(Warehouse(folder), tmp_path / "b", version="1.0.0")
 
 
 def test_a_task_that_cannot_be_a_folder_is_refused(
@@ -409,6 +409,11 @@ def test_rows_of_a_task_without_trials_are_not_lost_but_told(
             version="1.0.0",
             identity=identity,
         )
+
+
+def test_the_trials_of_a_release_are_not_released_again(tmp_path: Path, bundle: Bundle) -> None:
+    with pytest.raises(SeedbedError, match="are a release already, 'Fine-tuning trials: demo'"):
+        build(Warehouse(bundle.folder), tmp_path / "b", version="1.0.0")
 
 
 def test_an_earlier_release_is_replaced_whole(

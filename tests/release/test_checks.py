@@ -194,7 +194,7 @@ def test_a_row_of_no_trial_is_named(
 ) -> None:
     spoil(staged / path, with_first(column, value))
     seal(staged)
-    [fault] = faults(staged, identity)
+    fault, *_ = faults(staged, identity)
     assert fault.startswith(f"{table}: trials does not have, of that study and task, the trial ")
     assert value in fault
 
