@@ -14,17 +14,22 @@ from finetune.contract import Status
 
 @dataclass(frozen=True)
 class Started:
-    """A trial is about to make its first evaluation.
+    """A worker has begun a trial, or taken it up where it stood.
+
+    What had happened by then in a trial that is taken up is told again, as it was and with the
+    times that it had; so whoever listens from here on has heard all of the trial.
 
     Attributes:
         facts: what is known of a trial only where it runs, under the names of the contract's
             params: sizes of the data, number of steps, majority baseline.
         machine: device, threads and versions, under the names of the contract's tags.
+        step: how many optimiser steps had been made: 0 for a trial that begins.
         time: seconds since the epoch, as for all events: when it happened, not when it was written.
     """
 
     facts: Mapping[str, int | float | str | None]
     machine: Mapping[str, str]
+    step: int = 0
     time: float = field(default_factory=time.time)
 
 
@@ -67,6 +72,44 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class SavedState:
+    """The state of a trial was saved, so that it can be taken up from there.
+
+    Attributes:
+        step: how many optimiser steps had been made.
+        error: why it could not be saved, in one line, the state saved before being kept; else None.
+    """
+
+    step: int
+    error: str | None = None
+    time: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True)
+class Paused:
+    """The trial stands still, where it was meant to or because all are to stop.
+
+    Attributes:
+        step: how many optimiser steps had been made.
+    """
+
+    step: int
+    time: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The worker of a trial has died; another takes the trial up from the state last saved.
+
+    Attributes:
+        reason: how it died, in one line.
+    """
+
+    reason: str
+    time: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True)
 class SavedModel:
     """The model of a trial at its best evaluation, written as transformers reads it.
 
@@ -97,4 +140,4 @@ class Ended:
     time: float = field(default_factory=time.time)
 
 
-Event = Started | Step | Evaluation | Ended
+Event = Started | Step | Evaluation | SavedState | Paused | Lost | Ended

@@ -1,9 +1,11 @@
 """The grid of a study: which trials there are, and which of them are left to run."""
 
 import json
-from collections.abc import Collection
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields, replace
+from itertools import islice, product
 
+from finetune.errors import SeedbedError
 from finetune.pretrained import Pretrained, find_pretrained
 from finetune.study import (
     FOLLOW_DATA_ORDER,
@@ -26,21 +28,34 @@ class Grid(Setting):
         wi_seeds: seeds of the head's weights.
         do_seeds: seeds of the data order.
         dropout_seeds: seeds of the dropout masks; None where each trial's is its DO seed.
+        pairs: how many of the pairs of WI and DO seeds there are trials of; None for all. They lie
+            on diagonals, so that each seed has its share of them.
     """
 
     wi_seeds: tuple[int, ...]
     do_seeds: tuple[int, ...]
     dropout_seeds: tuple[int, ...] | None
+    pairs: int | None = None
 
     def trials(self) -> list[Trial]:
-        """Return every trial of the grid, WI seed by WI seed."""
+        """Return every trial of the grid: WI seed by WI seed, or diagonal by diagonal."""
         setting = {field.name: getattr(self, field.name) for field in fields(Setting)}
         return [
             Trial(**setting, wi_seed=wi_seed, do_seed=do_seed, dropout_seed=dropout_seed)
-            for wi_seed in self.wi_seeds
-            for do_seed in self.do_seeds
+            for wi_seed, do_seed in self._seed_pairs()
             for dropout_seed in (self.dropout_seeds or (do_seed,))
         ]
+
+    def _seed_pairs(self) -> list[tuple[int, int]]:
+        if self.pairs is None:
+            return list(product(self.wi_seeds, self.do_seeds))
+        size = len(self.do_seeds)
+        diagonals = (
+            (wi_seed, self.do_seeds[(row + shift) % size])
+            for shift in range(size)
+            for row, wi_seed in enumerate(self.wi_seeds)
+        )
+        return list(islice(diagonals, self.pairs))
 
     def to_json(self) -> str:
         """Write the grid as compact JSON, for the tag of its experiment."""
@@ -52,6 +67,8 @@ class Grid(Setting):
             "do_seeds": format_seeds(self.do_seeds),
             "dropout_seeds": dropout,
         }
+        if self.pairs is None:
+            del content["pairs"]
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     @classmethod
@@ -87,6 +104,22 @@ class Plan:
     def trials(self, *, without: Collection[str] = ()) -> list[Trial]:
         """Return the trials of all grids, in order, but for those whose ids are in `without`."""
         return [trial for grid in self.grids for trial in grid.trials() if trial.id not in without]
+
+    def limited(self, pairs: Mapping[str, int]) -> "Plan":
+        """Return the plan with trials of so many pairs of seeds of each task.
+
+        Raises:
+            SeedbedError: where a grid has not that many.
+        """
+        for grid in self.grids:
+            most = len(grid.wi_seeds) * len(grid.do_seeds)
+            if pairs[grid.task] > most:
+                raise SeedbedError(
+                    f"task {grid.task}: {pairs[grid.task]} trials are to be started, and the seeds "
+                    f"make {most}. Give more --wi-seeds or --do-seeds."
+                )
+        grids = tuple(replace(grid, pairs=pairs[grid.task]) for grid in self.grids)
+        return replace(self, grids=grids)
 
 
 def plan(study: Study) -> Plan:

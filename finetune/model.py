@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from finetune import packed
 from finetune.dropout import Dropout, dropping
 from finetune.errors import SeedbedError
+from finetune.files import replacing_file
 from finetune.pretrained import Pretrained
 from finetune.seeds import DropoutBits, head_weights
 from finetune.tasks import Split, Texts
@@ -166,7 +167,8 @@ class Model:
         config.architectures = [type(self.module).__name__]
         folder.mkdir(parents=True, exist_ok=True)
         config.save_pretrained(folder)
-        save_file(whole, folder / "model.safetensors", metadata={"format": "pt"})
+        with replacing_file(folder / "model.safetensors") as beside:
+            save_file(whole, beside, metadata={"format": "pt"})
         self.tokenizer.save_pretrained(folder)
 
     def encode(self, split: Split, max_length: int) -> EncodedSplit:

@@ -2,14 +2,15 @@
 
 import json
 import math
+import os
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -39,12 +40,20 @@ class TrialState:
         step: how many optimiser steps were made.
         evaluation: the last one; None before the first.
         best: the best model so far; None before the first evaluation, or where none is kept.
+        course: all that has happened since the start of the trial, in order.
     """
 
     optimizer: torch.optim.AdamW
     step: int = 0
     evaluation: Evaluation | None = None
     best: "BestModel | None" = None
+    course: list[Step | Evaluation] = field(default_factory=list)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the last thing that happened was a step whose loss was not finite."""
+        last = self.course[-1] if self.course else None
+        return isinstance(last, Step) and not math.isfinite(last.loss)
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,8 @@ def train(
     metric: str,
     *,
     keep_best: bool = False,
-) -> Generator[Step | Evaluation, None, Status]:
+    until: int | None = None,
+) -> Generator[Step | Evaluation, None, Status | None]:
     """Fine-tune a model, step by step, from where a trial stands to its end.
 
     Args:
@@ -98,20 +108,21 @@ def train(
         validation: the examples evaluated on.
         metric: the task's own metric.
         keep_best: whether the state keeps the weights of the best evaluation, for `save_best`.
+        until: the optimiser step to stop at, evaluated if that is due; None for the end.
 
     Yields:
         Each optimiser step and each evaluation, as it happens.
 
     Returns:
         How the trial ended: finished, or diverged, that is with a loss that is not finite or with
-        a model that predicts one class for every example.
+        a model that predicts one class for every example; None where it stopped at `until`.
     """
     recipe = trial.recipe
     steps_per_epoch = recipe.steps_per_epoch(len(training))
     evaluation_steps = frozenset(recipe.evaluation_steps(steps_per_epoch))
     upcoming = batches(trial, len(training), state.step)
 
-    while True:
+    while not state.is_lost:
         step, last = state.step, state.evaluation
         if step in evaluation_steps and (last is None or last.step < step):
             best = -math.inf if last is None else last.best_score
@@ -119,8 +130,11 @@ def train(
             last = state.evaluation = evaluate(model, validation, metric, recipe, step, epoch, best)
             if keep_best and last.score > best:
                 state.best = BestModel(step, last.score, model.weights())
+            state.course.append(last)
             yield last
         assert last is not None, "the first evaluation is before the first step"
+        if until is not None and step >= until:
+            return None
 
         examples = next(upcoming, None)
         if examples is None:
@@ -132,9 +146,9 @@ def train(
         dropout = Dropout(recipe.dropout, bits) if recipe.dropout and not off else None
         loss = optimizer_step(model, state.optimizer, training, examples, rate, dropout, recipe)
         state.step += 1
-        yield Step(state.step, loss)
-        if not math.isfinite(loss):
-            return Status.DIVERGED
+        state.course.append(Step(state.step, loss))
+        yield state.course[-1]
+    return Status.DIVERGED
 
 
 def batches(trial: Trial, examples: int, start: int = 0) -> Iterator[NDArray[np.int64]]:
@@ -157,22 +171,29 @@ def batches(trial: Trial, examples: int, start: int = 0) -> Iterator[NDArray[np.
 def save_state(path: Path, trial: Trial, model: Model, state: TrialState) -> None:
     """Write where a trial stands, to be taken up by `load_state`, in this process or another.
 
-    The file is safetensors: the weights, Adam's moments, and the rest as JSON in its header.
+    The file is safetensors: the weights, Adam's moments, the losses and times of the steps, and
+    the rest as JSON in its header. It is on the disk before it takes the place of the one before.
     """
     tensors = {f"weights/{name}": value for name, value in model.module.state_dict().items()}
     if state.best is not None:
         tensors |= {f"best/{name}": value for name, value in state.best.weights.items()}
     for index, moments in state.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
-    evaluation = None if state.evaluation is None else asdict(state.evaluation)
+    steps = [[event.loss, event.time] for event in state.course if isinstance(event, Step)]
+    tensors[_STEPS] = torch.tensor(steps, dtype=torch.float64).reshape(-1, 2)
     header = {
         "trial": trial.id,
-        "step": state.step,
-        "evaluation": evaluation,
+        "evaluations": [asdict(event) for event in state.course if isinstance(event, Evaluation)],
         "best": state.best and [state.best.step, state.best.score],
     }
     with replacing_file(path) as beside:
         save_file(tensors, beside, metadata={"state": json.dumps(header)})
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+
+
+_STEPS = "course/steps"
+"""float64[steps made, 2]: the loss and the time of each."""
 
 
 def load_state(
@@ -188,17 +209,22 @@ def load_state(
         validation: as the trial began with.
 
     Raises:
-        SeedbedError: where the file is not of this trial.
+        SeedbedError: where the file is not of this trial, or no whole state.
     """
     state = begin(trial, model, training, validation)
-    with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["state"])
-        if header["trial"] != trial.id:
-            raise SeedbedError(
-                f"{path}: holds the state of trial {header['trial']}, not of {trial.id}. "
-                "Remove it, and the trial begins anew."
-            )
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 — no mapping
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads(file.metadata()["state"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 — no mapping
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise SeedbedError(
+            f"{path}: holds no whole state of a trial. Remove it, and trial {trial.id} begins anew."
+        ) from error
+    if header["trial"] != trial.id:
+        raise SeedbedError(
+            f"{path}: holds the state of trial {header['trial']}, not of {trial.id}. "
+            "Remove it, and the trial begins anew."
+        )
 
     def part(prefix: str) -> Weights:
         return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
@@ -209,10 +235,15 @@ def load_state(
         index, _, moment = name.partition("/")
         moments.setdefault(int(index), {})[moment] = value
     state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": moments})
-    state.step = header["step"]
-    state.evaluation = header["evaluation"] and Evaluation(**header["evaluation"])
     if header["best"] is not None:
-        state.best = BestModel(*header["best"], part("best/"))
+        step, score = header["best"]
+        state.best = BestModel(step, score, part("best/"))
+    steps = [Step(number, *row) for number, row in enumerate(tensors[_STEPS].tolist(), start=1)]
+    evaluations = [Evaluation(**fields) for fields in header["evaluations"]]
+    state.step = len(steps)
+    state.evaluation = evaluations[-1] if evaluations else None
+    # An evaluation comes after the step that it tells of.
+    state.course = sorted([*steps, *evaluations], key=lambda event: event.step)
     return state
 
 

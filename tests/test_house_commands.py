@@ -31,7 +31,7 @@ COMMANDS = [path for path in HELPS if path != "finetune"]
 
 def test_the_commands_of_the_house_are_all_there() -> None:
     assert {path.removeprefix("finetune ") for path in COMMANDS} >= {
-        "run", "trial", "status", "export", "query", "report", "release", "tasks", "studies",
+        "run", "trial", "status", "export", "query", "sql", "report", "release", "tasks", "studies",
         "init", "ui", "doctor", "demo",
     }  # fmt: skip
 

@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from finetune import __version__
-from finetune.cli import demo, machine, publishing, studies, trials, warehouse
+from finetune.cli import (
+    analysis,
+    demo,
+    early_stop,
+    importing,
+    machine,
+    publishing,
+    status,
+    stopping,
+    studies,
+    trials,
+    warehouse,
+)
 from finetune.errors import SeedbedError
 
 app = typer.Typer(
@@ -17,7 +29,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for module in (trials, warehouse, publishing, studies, machine, demo):
+for module in (
+    trials,
+    early_stop,
+    stopping,
+    status,
+    warehouse,
+    importing,
+    analysis,
+    publishing,
+    studies,
+    machine,
+    demo,
+):
     module.register(app)
 
 
@@ -47,11 +71,12 @@ def root(
 
 
 def main() -> None:
-    """Run the command line; errors of the user's are a sentence, and the exit status is 2."""
+    """Run the command line; an error of the user's is a sentence, and has its exit status."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     # What the libraries say on their own behalf is not for the user of this tool.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -61,7 +86,7 @@ def main() -> None:
         if debug:
             raise
         typer.secho(f"Error: {error}", err=True, fg=typer.colors.RED)
-        sys.exit(2)
+        sys.exit(error.exit_status)
     except KeyboardInterrupt:
         if debug:
             raise

@@ -31,6 +31,7 @@ def demo(
     from analysis.report import report
     from analysis.warehouse import Warehouse
     from finetune.cli import display
+    from finetune.cli.publishing import card_figures
     from finetune.cli.trials import run_study
     from finetune.cli.warehouse import export_store
     from finetune.study_file import find_study
@@ -49,7 +50,7 @@ def demo(
     export_store(store, options.DEFAULT_WAREHOUSE, [])
     warehouse = Warehouse(options.DEFAULT_WAREHOUSE)
     report(warehouse, Path("report"))
-    build(warehouse, Path("bundle"), repo=None, version="1.0.0")
+    build(warehouse, Path("bundle"), version="1.0.0", draw=card_figures)
 
     tracker = Tracker(store)
     tracked = tracker.trials(study.study)

@@ -2,30 +2,29 @@
 
 import math
 import statistics
-import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from finetune.contract import Status
-from finetune.events import Ended, Evaluation, Started, Step
+from finetune.events import Evaluation
 
 if TYPE_CHECKING:
-    from finetune.executors import Report
     from finetune.grid import Grid
+    from finetune.standing import Standing
     from finetune.tracking import TrackedTrial
-    from release.manifest import ReleasedFile
+    from release.publish import Change
 
 
 def console(*, err: bool = False) -> Console:
     """Return a console on standard output, or on standard error."""
-    screen = Console(stderr=err, highlight=False, soft_wrap=True)
+    screen = Console(stderr=err, highlight=False)
     if not screen.is_terminal:
-        # Nobody's window is too narrow: tables keep their columns.
+        # Nobody's window is too narrow: lines stay whole, and tables keep their columns.
+        screen.soft_wrap = True
         screen.width = 200
     return screen
 
@@ -44,161 +43,35 @@ def duration(seconds: float) -> str:
     return f"{days} days {hours} h"
 
 
-# ── Progress of a study ──────────────────────────────────────────────────────────────────────────
-class Progress:
-    """How far a study is: trials done, the part of those that run, best scores, time left."""
-
-    def __init__(self, trials: int) -> None:
-        self.trials = trials
-        self.ended = Counter[Status]()
-        self.best: dict[str, float] = {}
-        self._running: dict[str, float] = {}
-        self._steps: dict[str, int] = {}
-        self._began: float | None = None
-
-    def add(self, report: "Report") -> None:
-        """Take in what has happened."""
-        trial, event = report.trial, report.event
-        match event:
-            case Started(facts):
-                self._began = self._began or time.monotonic()
-                self._running[trial.id] = 0.0
-                self._steps[trial.id] = int(facts["total_steps"] or 1)
-            case Step(step):
-                self._running[trial.id] = step / self._steps[trial.id]
-            case Evaluation():
-                score = max(self.best.get(trial.task, -math.inf), event.best_score)
-                self.best[trial.task] = score
-            case Ended(status):
-                self._running.pop(trial.id, None)
-                self.ended[status] += 1
-
-    @property
-    def done(self) -> float:
-        """Trials that have ended, and the parts of those that run."""
-        return self.ended.total() + sum(self._running.values())
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Estimated from the pace so far; None before there is one."""
-        if self._began is None or self.done < 0.02:
-            return None
-        return (time.monotonic() - self._began) / self.done * (self.trials - self.done)
-
-    @property
-    def summary(self) -> str:
-        """Best scores by task, and how many trials did not finish."""
-        parts = [f"best {task} {score:.3f}" for task, score in self.best.items()]
-        parts += [
-            f"{count} {status.value.replace('_', ' ')}"
-            for status, count in self.ended.items()
-            if status is not Status.FINISHED
-        ]
-        return " · ".join(parts)
-
-
-@contextmanager
-def follow(progress: Progress) -> Iterator["Listener"]:
-    """Show progress while the block runs: a bar on a terminal, else a line per trial."""
-    screen = console(err=True)
-    if not screen.is_terminal:
-        yield _Lines(progress, screen)
-        return
-    from rich import progress as bars
-
-    with bars.Progress(
-        bars.TextColumn("[bold]{task.fields[counts]}"),
-        bars.BarColumn(bar_width=30),
-        bars.TextColumn("{task.fields[left]}"),
-        bars.TextColumn("[dim]{task.fields[summary]}"),
-        console=screen,
-    ) as bar:
-        yield _Bar(progress, bar)
-
-
-class Listener(Protocol):
-    """Is told of each report."""
-
-    def __call__(self, report: "Report") -> None:
-        """Take in what has happened, and show it."""
-
-
-class _Lines:
-    def __init__(self, progress: Progress, screen: Console) -> None:
-        self._progress = progress
-        self._screen = screen
-
-    def __call__(self, report: "Report") -> None:
-        progress = self._progress
-        progress.add(report)
-        if not isinstance(report.event, Ended):
-            return
-        left = progress.seconds_left
-        parts = [
-            f"[{progress.ended.total()}/{progress.trials}]",
-            report.trial.name,
-            report.event.status.value.replace("_", " "),
-            f"({report.event.error})" if report.event.error else "",
-            f"best {progress.best[report.trial.task]:.4f}"
-            if report.trial.task in progress.best
-            else "",
-            f"about {duration(left)} left" if left else "",
-        ]
-        self._screen.print(" ".join(part for part in parts if part), markup=False)
-
-
-class _Bar:
-    def __init__(self, progress: Progress, bar: "rich.progress.Progress") -> None:  # type: ignore[name-defined] # noqa: F821
-        self._progress = progress
-        self._bar = bar
-        self._task = bar.add_task("", total=progress.trials, counts="", left="", summary="")
-        self._show()
-
-    def __call__(self, report: "Report") -> None:
-        self._progress.add(report)
-        self._show()
-
-    def _show(self) -> None:
-        progress = self._progress
-        left = progress.seconds_left
-        self._bar.update(
-            self._task,
-            completed=progress.done,
-            counts=f"{progress.ended.total()}/{progress.trials} trials",
-            left="starting" if left is None else f"{duration(left)} left",
-            summary=progress.summary,
-        )
-
-
 # ── Tables ───────────────────────────────────────────────────────────────────────────────────────
-def study_table(grids: Sequence["Grid"], tracked: "dict[str, TrackedTrial]") -> Table:
+def study_table(study: "Sequence[Standing]") -> Table:
     """Return a row per task of a study: how its trials stand, and their scores."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("task")
-    for name in ("trials", "done", "diverged", "failed", "running", "left"):
-        table.add_column(name, justify="right")
-    table.add_column("mean ± s.d.", justify="right")
-    table.add_column("best", justify="right")
-    table.add_column("of trial")
-    for grid in grids:
-        planned = {trial.id: trial for trial in grid.trials()}
-        here = [tracked[trial_id] for trial_id in planned if trial_id in tracked]
-        count = Counter(trial.status for trial in here)
-        done = [trial for trial in here if trial.status.is_done and trial.score is not None]
-        scores = [trial.score for trial in done if trial.score is not None]
-        best = max(done, key=lambda trial: trial.score or -math.inf, default=None)
-        running, failed = count[Status.RUNNING], count[Status.FAILED]
+    # A column for what there is none of would only take room from the others.
+    unusual = [
+        status
+        for status in (Status.STOPPED_EARLY, Status.DIVERGED, Status.FAILED, Status.RUNNING)
+        if any(task.counts[status] for task in study)
+    ]
+    names = [status.value.replace("_", " ") for status in unusual]
+    table.add_column("task", no_wrap=True)
+    for name in ("trials", "done", *names, "left", "mean ± s.d.", "best"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("of trial", no_wrap=True)
+    for task in study:
+        counts, best = task.counts, task.best
+        # A trial that was stopped early has no final score to compare.
+        whole = [trial for trial in task.done if trial.status is not Status.STOPPED_EARLY]
+        scores = [trial.score for trial in whole if trial.score is not None]
         table.add_row(
-            grid.task,
-            str(len(planned)),
-            str(len(done)),
-            str(count[Status.DIVERGED]),
-            str(failed),
-            str(running),
-            str(len(planned) - len(done) - failed - running),
+            task.grid.task,
+            str(task.planned),
+            str(len(task.done)),
+            *(str(counts[status]) for status in unusual),
+            str(task.left),
             f"{statistics.fmean(scores):.3f} ± {statistics.pstdev(scores):.3f}" if scores else "–",
             f"{best.score:.4f}" if best is not None else "–",
-            best.name if best is not None else "–",
+            best.name.removeprefix(f"{task.grid.task}-") if best is not None else "–",
         )
     return table
 
@@ -273,13 +146,17 @@ def size(count: int) -> str:
     return f"{amount:.1f} GB"
 
 
-def files_table(files: "Iterable[ReleasedFile]") -> Table:
-    """Return a row per file of a release: its path, its rows and its size."""
+def changes_table(changes: "Iterable[Change]") -> Table:
+    """Return a row per file of a release: what becomes of it on the Hub, its path and its size."""
     table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("")
     table.add_column("file")
-    table.add_column("rows", justify="right")
     table.add_column("size", justify="right")
-    for file in files:
-        rows = "" if file.rows is None else f"{file.rows:,}"
-        table.add_row(file.path, rows, size(file.bytes))
+    signs = {"add": "+", "change": "~", "delete": "−", "same": "="}
+    styles = {"add": "green", "change": "yellow", "delete": "red", "same": "dim"}
+    for change in changes:
+        kind = change.kind.value
+        table.add_row(
+            f"{signs[kind]} {kind}", escape(change.path), size(change.bytes), style=styles[kind]
+        )
     return table

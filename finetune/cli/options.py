@@ -1,5 +1,6 @@
 """The options that several commands share, each in one place."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,16 @@ Warehouse = Annotated[
         envvar="SEEDBED_WAREHOUSE",
         metavar="DIR",
         help="Folder of the Parquet tables.",
+        rich_help_panel="Where",
+    ),
+]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="WHERE",
+        show_default=False,
+        help="A release in place of the warehouse: hf:USER/NAME@vX.Y.Z, or its folder.",
         rich_help_panel="Where",
     ),
 ]
@@ -120,7 +131,10 @@ DataDir = Annotated[
 Device = Annotated[
     str,
     typer.Option(
-        "--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:1.", rich_help_panel="Where"
+        "--device",
+        metavar="DEVICE",
+        help="auto, cpu, cuda (all GPUs) or cuda:1.",
+        rich_help_panel="Where",
     ),
 ]
 Workers = Annotated[
@@ -129,7 +143,40 @@ Workers = Annotated[
         "--workers",
         min=1,
         metavar="N",
-        help="Worker processes. [default: one per core; one on a GPU]",
+        help="Worker processes; if left out one per core, or --per-gpu on each GPU.",
+        show_default=False,
+        rich_help_panel="Where",
+    ),
+]
+
+
+class ExecutorChoice(StrEnum):
+    """Where trials run."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+Executor = Annotated[
+    ExecutorChoice,
+    typer.Option(
+        "--executor",
+        help="This machine, or the Ray cluster that RAY_ADDRESS names or that runs here.",
+        rich_help_panel="Where",
+    ),
+]
+PerGpu = Annotated[
+    int,
+    typer.Option(
+        "--per-gpu", min=1, metavar="N", help="Workers that share a GPU.", rich_help_panel="Where"
+    ),
+]
+WorkDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--work-dir",
+        metavar="DIR",
+        help="Folder of what unfinished trials need to go on; .seedbed by the store if left out.",
         show_default=False,
         rich_help_panel="Where",
     ),

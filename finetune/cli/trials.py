@@ -1,4 +1,4 @@
-"""Running trials: `run`, `trial`, `status`, `best`."""
+"""Running trials: `run`, `trial`, `best`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,17 +9,13 @@ from finetune.cli import options
 from finetune.errors import SeedbedError
 
 if TYPE_CHECKING:
-    from finetune.executors import Executor
-    from finetune.grid import Plan
-    from finetune.study import Study, Trial
-    from finetune.tracking import Tracker
+    from finetune.study import Study
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command()(run)
     app.command()(trial)
-    app.command()(status)
     app.command()(best)
 
 
@@ -39,8 +35,26 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Also run again what failed by itself.")
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="K/N",
+            show_default=False,
+            help="Only the K-th of N equal parts: for several machines, each with its own K.",
+        ),
+    ] = None,
+    plan_only: Annotated[
+        bool,
+        typer.Option(
+            "--plan", help="Show what it will take, measured here; run and write nothing."
+        ),
+    ] = False,
     workers: options.Workers = None,
+    per_gpu: options.PerGpu = 1,
+    executor: options.Executor = options.ExecutorChoice.LOCAL,
     device: options.Device = "auto",
+    work_dir: options.WorkDir = None,
     store: options.Store = options.DEFAULT_STORE,
 ) -> None:
     """Run a study: every trial of its grid that the store does not hold as done.
@@ -49,11 +63,17 @@ def run(
 
     Example: finetune run demo
 
+    Example: finetune run dodge2020 --plan
+
+    Example: finetune run dodge2020 --shard 3/16
+
     Example: finetune run --task mrpc --model bert-large-uncased --wi-seeds 1-25 --do-seeds 1-25
     """
+    from finetune.cli.planning import show_plan
     from finetune.cli.study_options import gather_study
 
-    run_study(
+    act = show_plan if plan_only else run_study
+    act(
         gather_study(
             study,
             changes={
@@ -71,8 +91,12 @@ def run(
         ),
         store,
         workers=workers,
+        per_gpu=per_gpu,
+        executor=executor,
         device=device,
+        work_dir=work_dir,
         retry_failed=retry_failed,
+        shard=shard,
     )
 
 
@@ -81,8 +105,12 @@ def run_study(
     store: str,
     *,
     workers: int | None = None,
+    per_gpu: int = 1,
+    executor: options.ExecutorChoice = options.ExecutorChoice.LOCAL,
     device: str = "auto",
+    work_dir: Path | None = None,
     retry_failed: bool = False,
+    shard: str | None = None,
 ) -> None:
     """Run what is left of a study, show its progress and how it ended.
 
@@ -91,72 +119,53 @@ def run_study(
         typer.Exit: with status 1 where trials failed.
     """
     from finetune.cli import display
+    from finetune.cli.driving import follow, make_executor
     from finetune.contract import Status
     from finetune.driver import trials_left
     from finetune.grid import plan
+    from finetune.shard import Shard
+    from finetune.standing import standings
     from finetune.tracking import Tracker
 
     screen = display.console()
     laid_out = plan(study)
+    planned, part = laid_out.trials(), "Study"
+    if shard is not None:
+        planned, part = Shard.parse(shard).of(planned), f"Shard {Shard.parse(shard)} of study"
     tracker = Tracker(store)
-    left = trials_left(laid_out, tracker, retry_failed=retry_failed)
-    total = len(laid_out.trials())
+    if written := tracker.catch_up():
+        screen.print(f"Wrote {written:,} entries that had waited for {store}.")
+    own = {trial.id for trial in planned}
+    left = [
+        trial
+        for trial in trials_left(laid_out, tracker, retry_failed=retry_failed)
+        if trial.id in own
+    ]
+    total = len(planned)
     screen.print(
-        f"Study [bold]{study.study}[/]: {total} trial{'s' if total > 1 else ''} of "
+        f"{part} [bold]{study.study}[/]: {total} trial{'s' if total > 1 else ''} of "
         f"{laid_out.pretrained.name} on "
         f"{', '.join(laid_out.tasks)}; {total - len(left)} done, {len(left)} to run."
     )
     if left:
-        executor, where = _executor(laid_out, len(left), workers, device)
+        on_ray = executor is options.ExecutorChoice.RAY
+        runs, where = make_executor(laid_out, len(left), device, workers, per_gpu, on_ray=on_ray)
         screen.print(f"[dim]Running on {where}; tracked in {store}.[/]")
-        failed = _follow(laid_out, left, executor, tracker)
+        failed = follow(laid_out, left, runs, tracker, work_folder=work_dir)
     else:
         failed = 0
-    tracked = tracker.trials(study.study)
+    study_standing = standings(laid_out.grids, tracker.trials(study.study))
     screen.print()
-    screen.print(display.study_table(laid_out.grids, tracked))
+    screen.print(display.study_table(study_standing))
     if failed:
         screen.print(
             f"\n{failed} trial{'s' if failed > 1 else ''} failed; `finetune status {study.study}` "
             "says why, `--retry-failed` runs them again."
         )
         raise typer.Exit(1)
-    unfinished = [
-        t for t in laid_out.trials() if t.id in tracked and tracked[t.id].status is Status.FAILED
-    ]
-    if unfinished and not left:
-        screen.print(f"\n{len(unfinished)} failed before; `--retry-failed` runs them again.")
-
-
-def _executor(
-    plan: "Plan", trials: int, workers: int | None, device: str
-) -> "tuple[Executor, str]":
-    from finetune.executors import LocalExecutor
-    from finetune.executors.base import Supplies, available_cores, find_device
-
-    found = find_device(device)
-    count = workers or (available_cores() if found == "cpu" else 1)
-    count = min(count, trials)
-    where = f"{found}, {count} worker{'s' if count > 1 else ''}"
-    return LocalExecutor(Supplies(plan.pretrained, plan.tasks, found), count), where
-
-
-def _follow(plan: "Plan", trials: "list[Trial]", executor: "Executor", tracker: "Tracker") -> int:
-    """Run trials and show how far they are; return how many failed."""
-    from finetune.cli import display
-    from finetune.contract import Status
-    from finetune.driver import run as drive
-
-    progress = display.Progress(len(trials))
-    try:
-        with display.follow(progress) as listen:
-            for report in drive(plan, trials, executor, tracker):
-                listen(report)
-    except KeyboardInterrupt:
-        done = progress.ended.total()
-        typer.echo(f"\nStopped after {done} trials. The same command goes on from here.", err=True)
-        raise typer.Exit(130) from None
-    return progress.ended[Status.FAILED]
+    before = sum(each.counts[Status.FAILED] for each in study_standing)
+    if before and not left:
+        screen.print(f"\n{before} failed before; `--retry-failed` runs them again.")
 
 
 def trial(
@@ -181,12 +190,12 @@ def trial(
 
     Example: finetune trial --model bert-base-uncased --task rte --wi-seed 12 --do-seed 3
     """
-    from finetune.cli import display
+    from finetune.cli import display, progress
     from finetune.cli.study_options import gather_study
     from finetune.driver import run as drive
     from finetune.events import Ended, Evaluation
-    from finetune.executors import InlineExecutor
-    from finetune.executors.base import Supplies, find_device
+    from finetune.executors import InlineExecutor, Supplies
+    from finetune.executors.devices import find_device
     from finetune.grid import plan
     from finetune.tracking import Tracker
 
@@ -213,11 +222,13 @@ def trial(
             "with --task and one dropout seed, or run them all with `finetune run`."
         )
     screen = display.console()
-    executor = InlineExecutor(Supplies(laid_out.pretrained, laid_out.tasks, find_device(device)))
+    executor = InlineExecutor(Supplies(laid_out.pretrained, laid_out.tasks), find_device(device))
     evaluations: list[Evaluation] = []
     ended = None
-    with display.follow(display.Progress(1)) as listen:
-        for report in drive(laid_out, trials, executor, Tracker(store)):
+    tracker = Tracker(store)
+    seen = progress.Progress.of(trials)
+    with progress.follow(seen, lambda: tracker.waiting) as listen:
+        for report in drive(laid_out, trials, executor, tracker, is_plan=False):
             listen(report)
             if isinstance(report.event, Evaluation):
                 evaluations.append(report.event)
@@ -235,77 +246,6 @@ def trial(
         f"{best.epoch:.2f}), last {evaluations[-1].score:.4f}. Trial {trials[0].id} of study "
         f"{found.study}, tracked in {store}."
     )
-
-
-def status(
-    study: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="STUDY",
-            show_default=False,
-            help="Name of a study in the store, or its file; all of the store's if left out.",
-        ),
-    ] = None,
-    seeds: Annotated[
-        bool, typer.Option("--seeds", help="Also show the table of scores by WI and DO seed.")
-    ] = False,
-    store: options.Store = options.DEFAULT_STORE,
-) -> None:
-    """Show how the trials of a study stand: done, running, failed, left; best so far; time left.
-
-    Example: finetune status demo
-    """
-    from finetune.cli import display
-    from finetune.study_file import find_study
-    from finetune.tracking import Tracker
-
-    tracker = Tracker(store)
-    known = tracker.studies()
-    if not known:
-        raise SeedbedError(
-            f"tracking store {store}: holds no study yet. `finetune run demo` runs a small one; "
-            "for another store give --store, or set MLFLOW_TRACKING_URI."
-        )
-    if study is not None and study not in known and Path(study).is_file():
-        study = find_study(study).study
-    screen = display.console()
-    for name in [study] if study else known:
-        _show_status(name, tracker, screen, seeds=seeds)
-
-
-def _show_status(
-    study: str,
-    tracker: "Tracker",
-    screen: "rich.console.Console",  # type: ignore[name-defined] # noqa: F821
-    *,
-    seeds: bool,
-) -> None:
-    from finetune.cli import display
-    from finetune.contract import Status
-
-    grids = tracker.grids(study)
-    tracked = tracker.trials(study)
-    screen.print(f"Study [bold]{study}[/]\n")
-    screen.print(display.study_table(grids, tracked))
-    planned = [trial for grid in grids for trial in grid.trials()]
-    states = [tracked[trial.id] for trial in planned if trial.id in tracked]
-    done = [state for state in states if state.status.is_done]
-    left = len(planned) - len(done) - sum(state.status is Status.FAILED for state in states)
-    if left and done:
-        # Trials overlap: the pace is what counts, from the first start to the last end.
-        ends = [state.started + (state.seconds or 0) for state in done]
-        pace = (max(ends) - min(state.started for state in done)) / len(done)
-        screen.print(f"\n{left} left: about {display.duration(left * pace)} at the pace so far.")
-    elif left:
-        screen.print(f"\n{left} left.")
-    for state in states:
-        if state.status is Status.FAILED:
-            screen.print(f"\n{state.name} failed: {state.error}", markup=False)
-    if seeds:
-        for grid in grids:
-            screen.print()
-            screen.print(display.seed_table(grid, tracked))
-    screen.print()
 
 
 def best(

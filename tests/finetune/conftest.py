@@ -1,6 +1,8 @@
 """A model and a task small enough to train in a blink."""
 
 import os
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,5 +130,27 @@ def make_trial() -> Any:
         }
         fields["recipe"] = recipe.model_copy(update=settings)
         return Trial(**{**fields, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def _empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tracking store with nothing in it."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def new_store(_empty_store: Path, tmp_path: Path) -> Callable[[str], str]:
+    """Make a tracking store in a folder of its own; to copy one is faster than to make one."""
+
+    def make(name: str) -> str:
+        (tmp_path / name).mkdir()
+        shutil.copy(_empty_store, tmp_path / name / "mlflow.db")
+        return f"sqlite:///{tmp_path / name / 'mlflow.db'}"
 
     return make

@@ -1,7 +1,7 @@
 """Driving a study: what is left is run, what is done is not, and nothing that happened is lost."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,15 +30,19 @@ class Script:
     def __init__(self, *ends: Status | None) -> None:
         self.ends = ends
 
-    def run(self, assignments: Iterable[Assignment]) -> Iterator[Report]:
+    def run(self, assignments: Iterable[Assignment | None]) -> Generator[Report, None, None]:
         facts = {"total_steps": 1, "steps_per_epoch": 1}
         for assignment, end in zip(assignments, self.ends, strict=False):
+            assert assignment is not None
             trial = assignment.trial
             yield Report(trial, Started(facts, {}))
             yield Report(trial, Step(1, 0.5))
             if end is None:
                 raise KeyboardInterrupt
             yield Report(trial, Ended(end, "why" if end is Status.FAILED else None))
+
+    def stop(self) -> None:
+        """Nobody stops it."""
 
 
 class Models:
@@ -48,18 +52,22 @@ class Models:
         self.scores = scores
         self.worths: list[float] = []
 
-    def run(self, assignments: Iterable[Assignment]) -> Iterator[Report]:
+    def run(self, assignments: Iterable[Assignment | None]) -> Generator[Report, None, None]:
         for assignment, score in zip(assignments, self.scores, strict=False):
+            assert assignment is not None
             trial, folder = assignment.trial, assignment.model
             self.worths.append(assignment.worth)
             yield Report(trial, Started({}, {}))
             yield Report(trial, Evaluation(7, 1.0, 0.5, {"accuracy": score}, score, score, False))
             model = None
             if folder is not None and score >= assignment.worth:
-                folder.mkdir()
+                folder.mkdir(parents=True)
                 (folder / "weights").write_text(f"{trial.name} {score}")
                 model = SavedModel(folder, 7, score)
             yield Report(trial, Ended(Status.FINISHED, model=model))
+
+    def stop(self) -> None:
+        """Nobody stops it."""
 
 
 @pytest.fixture
@@ -68,8 +76,8 @@ def laid_out(tiny_encoder: Path) -> Plan:
 
 
 @pytest.fixture
-def tracker(tmp_path: Path) -> Tracker:
-    return Tracker(f"sqlite:///{tmp_path}/mlflow.db")
+def tracker(new_store: Callable[[str], str]) -> Tracker:
+    return Tracker(new_store("store"))
 
 
 def test_a_study_is_taken_up_where_it_was_cut_off(laid_out: Plan, tracker: Tracker) -> None:
@@ -146,3 +154,24 @@ def test_a_study_taken_up_again_knows_what_it_has_kept(
     list(run(laid_out, trials[2:], later, tracker))
     assert later.worths == [0.8, 0.8]
     assert list(kept(tracker, tmp_path)) == ["entailment-wi02-do02"]
+
+
+def test_drivers_of_two_shards_keep_no_more_models_than_one(
+    laid_out: Plan, tracker: Tracker, tmp_path: Path
+) -> None:
+    laid_out = replace(laid_out, keep_best=1)
+    trials = laid_out.trials()
+    first = run(laid_out, trials[:2], Models(0.5, 0.8), tracker)
+    next(first)  # knows what is kept, which is nothing yet
+    list(run(laid_out, trials[2:], Models(0.7, 0.9), Tracker(tracker.store)))
+    list(first)
+    assert list(kept(tracker, tmp_path)) == ["entailment-wi02-do02"]
+
+
+def test_a_trial_beside_the_grid_leaves_the_plan_as_it_is(laid_out: Plan, tracker: Tracker) -> None:
+    list(run(laid_out, laid_out.trials()[:1], Script(Status.FINISHED), tracker))
+    beside = replace(laid_out, grids=(replace(laid_out.grids[0], wi_seeds=(7,)),))
+    trials = beside.trials()[:1]
+    list(run(beside, trials, Script(Status.FINISHED), tracker, is_plan=False))
+    assert tracker.grids("tiny") == list(laid_out.grids)
+    assert tracker.trials("tiny").keys() == {laid_out.trials()[0].id, trials[0].id}

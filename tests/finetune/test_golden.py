@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from finetune.events import Step
-from finetune.executors.base import Assignment, Supplies, Worker
+from finetune.executors.base import Assignment, Supplies
+from finetune.executors.worker import Worker
 from finetune.grid import plan
 from finetune.study_file import parse_study
 
@@ -103,7 +104,7 @@ GOLDEN: dict[tuple[str, str], list[float]] = {
 def test_the_losses_of_a_trial_are_pinned(preset: str) -> None:
     laid_out = plan(parse_study(STUDY.replace("PRESET", preset), "study.yaml"))
     threads = torch.get_num_threads()
-    worker = Worker(Supplies(laid_out.pretrained, laid_out.tasks, "cpu"))
+    worker = Worker(Supplies(laid_out.pretrained, laid_out.tasks))
     try:
         for trial in laid_out.trials():
             events = worker.run(Assignment(trial))

@@ -246,6 +246,38 @@ def test_the_best_model_is_that_of_the_best_evaluation_across_a_stop(
     torch.testing.assert_close(kept, table[unused] * factor)
 
 
+def test_a_loss_that_is_not_finite_ends_the_trial_as_diverged_also_when_taken_up_there(
+    make_trial: Any, model: Model, splits: tuple[EncodedSplit, EncodedSplit], tmp_path: Path
+) -> None:
+    trial = make_trial()
+    state = begin(trial, model, *splits)
+    with torch.no_grad():
+        next(model.module.parameters()).fill_(math.nan)
+    events = list(train(trial, model, state, *splits, "accuracy"))
+    assert isinstance(events[-1], Step)
+    assert math.isnan(events[-1].loss)
+    assert state.step == 1, "nothing is trained after it"
+    save_state(tmp_path / "state", trial, model, state)
+    state = load_state(tmp_path / "state", trial, model, *splits)
+    with pytest.raises(StopIteration) as end:
+        next(train(trial, model, state, *splits, "accuracy"))
+    assert end.value.value is Status.DIVERGED
+
+
+def test_training_stops_at_a_step_once_it_is_evaluated_there(
+    make_trial: Any, model: Model, splits: tuple[EncodedSplit, EncodedSplit]
+) -> None:
+    trial = make_trial(evaluate="every 3 steps")
+    state = begin(trial, model, *splits)
+    for until, last in ((2, Step), (3, Evaluation), (3, Evaluation), (1, Evaluation)):
+        list(train(trial, model, state, *splits, "accuracy", until=until))
+        with pytest.raises(StopIteration) as end:
+            next(train(trial, model, state, *splits, "accuracy", until=until))
+        assert end.value.value is None
+        assert isinstance(state.course[-1], last)
+    assert state.step == 3
+
+
 def test_a_state_is_taken_up_by_its_own_trial_alone(
     make_trial: Any, model: Model, splits: tuple[EncodedSplit, EncodedSplit], tmp_path: Path
 ) -> None:
@@ -304,12 +336,6 @@ def test_an_evaluation_is_right_whatever_the_order_and_the_batches(
     expected = torch.nn.functional.cross_entropy(logits, training.labels).item()
     assert evaluation.loss == pytest.approx(expected, rel=1e-5)
     assert evaluation.score == accuracy_score(training.labels, logits.argmax(1))
-
-
-def test_a_loss_that_is_not_finite_ends_the_trial_as_diverged(run: Any, make_trial: Any) -> None:
-    course = run(make_trial(learning_rate=1.0, warmup=0.0, clipping="none", weight_decay=0.0,
-                            epochs=30, adam_epsilon=1e-30))  # fmt: skip
-    assert course.status is Status.DIVERGED
 
 
 def test_a_model_that_predicts_one_class_has_diverged(run: Any, make_trial: Any) -> None:

@@ -93,6 +93,60 @@ def test_status_shows_how_the_trials_stand_and_the_table_of_seeds(
     assert "WI \\ DO" in shown.stdout
 
 
+def test_the_best_model_is_written_ready_to_use(main: Run, workspace: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "best"
+    written = main("best", "--task", "entailment", "--output", str(folder), cwd=workspace)
+    assert written.returncode == 0, written.stderr
+    assert "the best of 4 trials of study tiny" in written.stdout.replace("\n", " ")
+    assert "The best of 4 trials of the study **tiny**" in (folder / "README.md").read_text()
+
+    from transformers import pipeline
+
+    classify = pipeline("text-classification", model=str(folder), device="cpu")
+    (answer,) = classify([{"text": "the dog runs", "text_pair": "the dog runs"}])
+    assert answer["label"] in {"entailment", "not_entailment"}
+
+    nothing = main("best", "--task", "mrpc", "--output", str(folder), cwd=workspace)
+    assert nothing.returncode == 2
+    assert "there are no trials of it" in nothing.stderr
+
+
+def test_a_plan_shows_what_a_study_will_take_and_writes_nothing(
+    main: Run, workspace: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "study.yaml").write_text((workspace / "study.yaml").read_text())
+    shown = main("run", "study.yaml", "--plan", "--workers", "1", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    (row,) = (line for line in shown.stdout.splitlines() if line.startswith("entailment "))
+    assert row.split()[:5] == ["entailment", "4", "4", "3", "3"]
+    assert "4 trials, 12 optimiser steps: about " in shown.stdout
+    assert "Nothing was run or written." in shown.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
+
+    left = main("run", "study.yaml", "--plan", "--workers", "1", cwd=workspace)
+    assert "Nothing is left to run." in left.stdout
+
+
+def test_shards_share_a_study_and_status_sees_all_of_it(
+    main: Run, workspace: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "study.yaml").write_text((workspace / "study.yaml").read_text())
+    run = ("run", "study.yaml", "--workers", "1", "--shard")
+    first = main(*run, "2/2", cwd=tmp_path)
+    assert "Shard 2/2 of study tiny: 2 trials" in first.stdout
+    assert "2 left" in main("status", cwd=tmp_path).stdout
+    again = main(*run, "2/2", cwd=tmp_path)
+    assert "2 done, 0 to run" in again.stdout
+    main(*run, "1/2", cwd=tmp_path)
+    beside = ("--task", "entailment", "--wi-seed", "9")
+    assert main("trial", "study.yaml", *beside, cwd=tmp_path).returncode == 0
+    shown = main("status", cwd=tmp_path).stdout
+    (row,) = (line for line in shown.splitlines() if line.startswith("entailment "))
+    assert row.split()[:3] == ["entailment", "4", "4"]
+    assert "Besides the plan the store has 1 trial of entailment" in shown
+    assert "left:" not in shown
+
+
 def test_a_query_answers_as_data(main: Run, workspace: Path) -> None:
     sql = "select task, count(*) as trials from trials group by 1"
     assert json.loads(main("query", sql, "-f", "json", cwd=workspace).stdout) == [
@@ -116,6 +170,14 @@ def test_a_dry_run_of_a_release_stages_it_and_publishes_nothing(main: Run, works
     assert "Nothing was published." in staged.stdout
     assert (workspace / "bundle" / "README.md").is_file()
 
+    # And what is asked of it is answered as of the trials that it was made of.
+    for artefact in ("table2", "table3"):
+        own = main("show", artefact, "-f", "csv", cwd=workspace)
+        of_release = main("show", artefact, "-f", "csv", "--from", "bundle", cwd=workspace)
+        assert of_release.returncode == 0, of_release.stderr
+        assert of_release.stdout == own.stdout
+        assert "entailment" in own.stdout
+
 
 def test_a_trial_shows_its_curve(main: Run, workspace: Path, tiny_encoder: Path) -> None:
     shown = main(
@@ -127,7 +189,7 @@ def test_a_trial_shows_its_curve(main: Run, workspace: Path, tiny_encoder: Path)
     assert "epoch 1" in shown.stdout
     assert "▁" in shown.stdout
     status = main("status", "single", cwd=workspace)
-    assert "entailment-wi12-do03" in status.stdout
+    assert "wi12-do03" in status.stdout
 
 
 def test_doctor_says_what_there_is(main: Run, workspace: Path) -> None:

@@ -1,11 +1,9 @@
-"""What the terminal shows: durations, curves, progress."""
+"""What the terminal shows: durations, sizes, curves."""
 
 import pytest
 
-from finetune.cli.display import Progress, curve, duration, size
-from finetune.contract import Status
-from finetune.events import Ended, Evaluation, Started, Step
-from finetune.executors import Report
+from finetune.cli.display import curve, duration, size
+from finetune.events import Evaluation
 
 
 @pytest.mark.parametrize(
@@ -46,18 +44,3 @@ def test_a_curve_rises_from_its_lowest_to_its_highest_score() -> None:
 @pytest.mark.parametrize("scores", [[0.5], [0.5, 0.5, 0.5]])
 def test_a_curve_of_one_or_of_equal_scores_can_be_drawn(scores: list[float]) -> None:
     assert "0.500" in curve([evaluation(i, score) for i, score in enumerate(scores)])
-
-
-def test_progress_counts_the_part_of_what_runs(make_trial) -> None:  # type: ignore[no-untyped-def]
-    assert Progress(4).seconds_left is None
-    progress = Progress(4)
-    first, second = make_trial(wi_seed=1), make_trial(wi_seed=2)
-    for trial in (first, second):
-        progress.add(Report(trial, Started({"total_steps": 10}, {})))
-    progress.add(Report(first, Step(5, 0.1)))
-    assert progress.done == 0.5
-    progress.add(Report(first, evaluation(5, 0.75)))
-    progress.add(Report(first, Ended(Status.DIVERGED)))
-    assert progress.done == 1.0
-    assert progress.seconds_left is not None
-    assert progress.summary == "best reviews 0.750 · 1 diverged"

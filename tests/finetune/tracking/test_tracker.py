@@ -1,5 +1,7 @@
 """Tracking: what MLflow holds after a trial, and what a study is taken up from."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,92 +11,34 @@ from mlflow import MlflowClient
 from finetune import contract
 from finetune.contract import Status
 from finetune.errors import SeedbedError
-from finetune.events import Ended, Evaluation, Started, Step
+from finetune.events import Ended, Step
 from finetune.grid import Grid
-from finetune.study import Recipe, Trial
+from finetune.study import Trial
 from finetune.tracking import Tracker, sqlite_file
 
-GRID = Grid(
-    study="tiny",
-    task="reviews",
-    model="tiny-encoder",
-    model_fingerprint="tiny",
-    data_fingerprint="reviews",
-    train_limit=None,
-    validation_limit=None,
-    recipe=Recipe(epochs=1, evaluate="every 2 steps"),
-    wi_seeds=(1, 2),
-    do_seeds=(3, 4),
-    dropout_seeds=None,
-)
-FACTS: dict[str, int | float | str | None] = {
-    "metric": "accuracy",
-    "labels": 2,
-    "train_examples": 64,
-    "validation_examples": 32,
-    "steps_per_epoch": 4,
-    "total_steps": 4,
-    "majority_baseline": 0.5,
-}
-MACHINE = {
-    contract.TAG_DEVICE: "cpu",
-    contract.TAG_THREADS: "1",
-    contract.TAG_SEEDBED_VERSION: "0",
-    contract.TAG_TORCH_VERSION: "0",
-    contract.TAG_TRANSFORMERS_VERSION: "0",
-    contract.TAG_PYTHON_VERSION: "0",
-}
+Make = Callable[..., Any]
 
 
-def evaluation(step: int, score: float, best: float, time: float = 1e9) -> Evaluation:
-    metrics = {"accuracy": score}
-    return Evaluation(step, step / 4, 0.7, metrics, score, best, constant=False, time=time)
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with all of MLflow's tables: making one takes seconds, copying it none."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    Tracker(f"sqlite:///{path}").prepare(GRID)
-    return path
-
-
-@pytest.fixture
-def store(empty_store: Path, tmp_path: Path) -> str:
-    import sqlite3
-
-    path = tmp_path / "mlflow.db"
-    with sqlite3.connect(empty_store) as source, sqlite3.connect(path) as target:
-        source.backup(target)
-    source.close()
-    target.close()
-    return f"sqlite:///{path}"
-
-
-@pytest.fixture
-def tracker(store: str) -> Tracker:
-    tracker = Tracker(store)
-    tracker.prepare(GRID)
-    return tracker
-
-
-def run_of(store: str, trial: Trial) -> Any:
-    client = MlflowClient(store)
+def run_of(tracker: Tracker, trial: Trial) -> Any:
+    tracker.settle()
+    client = MlflowClient(tracker.store)
     experiment = client.get_experiment_by_name("tiny/reviews")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
     return next(run for run in runs if run.data.tags[contract.TAG_TRIAL_ID] == trial.id)
 
 
-def test_a_run_holds_all_that_the_contract_names(tracker: Tracker, store: str) -> None:
-    trial = GRID.trials()[0]
-    tracker.record(trial, Started(FACTS, MACHINE, time=1e9))
+def test_a_run_holds_all_that_the_contract_names(
+    tracker: Tracker, store: str, grid: Grid, started: Make, evaluation: Make
+) -> None:
+    trial = grid.trials()[0]
+    tracker.record(trial, started())
     tracker.record(trial, evaluation(0, 0.5, 0.5))
     for step in range(1, 5):
         tracker.record(trial, Step(step, 0.7 / step, time=1e9 + step))
     tracker.record(trial, evaluation(4, 0.75, 0.75, time=1e9 + 5))
     tracker.record(trial, Ended(Status.FINISHED, time=1e9 + 6))
-    run = run_of(store, trial)
+    run = run_of(tracker, trial)
     for column in contract.TRIALS:
         kind, _, key = column.source.partition(":")
         if kind == "param" and not column.nullable:
@@ -127,25 +71,29 @@ def test_mlflow_ui_opens_the_experiment_as_a_training_and_says_what_it_is(
     assert "4 trials" in experiment.tags["mlflow.note.content"]
 
 
-def test_more_metrics_than_one_call_takes_are_all_written(tracker: Tracker, store: str) -> None:
-    trial = GRID.trials()[0]
-    tracker.record(trial, Started(FACTS, MACHINE))
+def test_more_metrics_than_one_call_takes_are_all_written(
+    tracker: Tracker, store: str, grid: Grid, started: Make
+) -> None:
+    trial = grid.trials()[0]
+    tracker.record(trial, started(time.time()))
     for step in range(1, 2346):
         tracker.record(trial, Step(step, 1.0, time=1e9 + step))
     tracker.record(trial, Ended(Status.FINISHED))
-    run = run_of(store, trial)
+    run = run_of(tracker, trial)
     history = MlflowClient(store).get_metric_history(run.info.run_id, contract.METRIC_TRAIN_LOSS)
     assert [m.step for m in history] == list(range(1, 2346))
 
 
-def test_a_loss_that_is_not_a_number_is_kept_as_such(tracker: Tracker, store: str) -> None:
+def test_a_loss_that_is_not_a_number_is_kept_as_such(
+    tracker: Tracker, store: str, grid: Grid, started: Make
+) -> None:
     import math
 
-    trial = GRID.trials()[0]
-    tracker.record(trial, Started(FACTS, MACHINE))
+    trial = grid.trials()[0]
+    tracker.record(trial, started(time.time()))
     tracker.record(trial, Step(1, math.nan))
     tracker.record(trial, Ended(Status.DIVERGED))
-    run = run_of(store, trial)
+    run = run_of(tracker, trial)
     history = MlflowClient(store).get_metric_history(run.info.run_id, contract.METRIC_TRAIN_LOSS)
     assert math.isnan(history[0].value)
     assert run.data.tags[contract.TAG_STATUS] == "diverged"
@@ -153,35 +101,38 @@ def test_a_loss_that_is_not_a_number_is_kept_as_such(tracker: Tracker, store: st
 
 
 def test_what_did_not_end_is_closed_as_interrupted_with_all_that_happened(
-    tracker: Tracker, store: str
+    tracker: Tracker, store: str, grid: Grid, started: Make
 ) -> None:
-    trial = GRID.trials()[0]
-    tracker.record(trial, Started(FACTS, MACHINE))
+    trial = grid.trials()[0]
+    tracker.record(trial, started(time.time()))
     tracker.record(trial, Step(1, 0.7))
     tracker.close()
-    run = run_of(store, trial)
+    run = run_of(tracker, trial)
     assert run.info.status == "KILLED"
     assert run.data.tags[contract.TAG_STATUS] == "interrupted"
     assert run.data.metrics[contract.METRIC_TRAIN_LOSS] == 0.7
 
 
-def test_a_failed_trial_says_why(tracker: Tracker, store: str) -> None:
-    trial = GRID.trials()[0]
-    tracker.record(trial, Started(FACTS, MACHINE))
+def test_a_failed_trial_says_why(tracker: Tracker, store: str, grid: Grid, started: Make) -> None:
+    trial = grid.trials()[0]
+    tracker.record(trial, started(time.time()))
     tracker.record(trial, Ended(Status.FAILED, "RuntimeError: out of memory"))
-    assert run_of(store, trial).info.status == "FAILED"
+    assert run_of(tracker, trial).info.status == "FAILED"
     assert tracker.trials("tiny")[trial.id].error == "RuntimeError: out of memory"
 
 
-def test_the_store_tells_the_grid_and_how_its_trials_stand(tracker: Tracker, store: str) -> None:
-    done, running, _, _ = GRID.trials()
+def test_the_store_tells_the_grid_and_how_its_trials_stand(
+    tracker: Tracker, store: str, grid: Grid, started: Make, evaluation: Make
+) -> None:
+    done, running, _, _ = grid.trials()
     for trial in (done, running):
-        tracker.record(trial, Started(FACTS, MACHINE, time=1e9))
+        tracker.record(trial, started())
         tracker.record(trial, evaluation(0, 0.5, 0.5))
     tracker.record(done, Ended(Status.FINISHED, time=1e9 + 2))
+    tracker.settle()
     other = Tracker(store)
     assert other.studies() == ["tiny"]
-    assert other.grids("tiny") == [GRID]
+    assert other.grids("tiny") == [grid]
     trials = other.trials("tiny")
     assert trials.keys() == {done.id, running.id}
     assert trials[done.id].status is Status.FINISHED
@@ -192,11 +143,11 @@ def test_the_store_tells_the_grid_and_how_its_trials_stand(tracker: Tracker, sto
 
 @pytest.mark.parametrize("order", [("finished", "interrupted"), ("interrupted", "finished")])
 def test_of_two_runs_of_a_trial_the_one_that_is_done_counts(
-    tracker: Tracker, order: tuple[str, str]
+    tracker: Tracker, order: tuple[str, str], grid: Grid, started: Make
 ) -> None:
-    trial = GRID.trials()[0]
+    trial = grid.trials()[0]
     for status in order:
-        tracker.record(trial, Started(FACTS, MACHINE))
+        tracker.record(trial, started(time.time()))
         tracker.record(trial, Ended(Status(status)))
     assert tracker.trials("tiny")[trial.id].status is Status.FINISHED
 
@@ -211,9 +162,9 @@ def test_the_store_lets_readers_and_the_writer_be(store: str, tracker: Tracker) 
     connection.close()
 
 
-def test_a_grid_reads_back_from_its_tag_as_it_was() -> None:
-    assert Grid.from_json(GRID.to_json()) == GRID
-    assert len(GRID.to_json()) < 5000, "MLflow takes no longer tag on an experiment"
+def test_a_grid_reads_back_from_its_tag_as_it_was(grid: Grid) -> None:
+    assert Grid.from_json(grid.to_json()) == grid
+    assert len(grid.to_json()) < 5000, "MLflow takes no longer tag on an experiment"
 
 
 def test_reading_a_store_that_is_not_there_makes_none(tmp_path: Path) -> None:
