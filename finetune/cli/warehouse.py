@@ -76,7 +76,7 @@ def export_store(
     screen, errors = display.console(), display.console(err=True)
     other = OtherTrainer.read(mapping) if mapping else None
     columns = (TextColumn("Reading runs"), BarColumn(), MofNCompleteColumn(), Remaining())
-    with Progress(*columns, console=errors, transient=True) as bar:
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         runs = bar.add_task("runs", total=None)
         summary = export_to(
             store,

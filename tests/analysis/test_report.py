@@ -203,6 +203,7 @@ def test_figures_on_the_page_follow_its_colours_and_have_no_ground(page: Page) -
     assert "<style" not in drawings
 
 
+@pytest.mark.slow
 def test_the_same_warehouse_gives_the_same_page_and_files(
     synthetic_warehouse: Warehouse, folder: Path, tmp_path: Path
 ) -> None:

@@ -434,10 +434,18 @@ class TestTraining:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         train_some(model, make_trial(), reviews, 3)
-        model.module.save_pretrained(tmp_path)
-        model.tokenizer.save_pretrained(tmp_path)
+        trained = model.weights()
+        model.save(tmp_path, trained, 1.0, ("no", "yes"))
         # Its attention is the one that transformers chooses, not the one trained with.
         loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+        whole = loaded.state_dict()
+        assert whole.keys() == trained.keys()
+        cut = {name for name in whole if whole[name].shape != trained[name].shape}
+        assert all("word_embeddings" in name for name in cut)
+        for name in whole.keys() - cut:
+            assert torch.equal(whole[name], trained[name]), name
+        model.reset(0)
+        model.module.load_state_dict(whole)
         tokenizer = AutoTokenizer.from_pretrained(tmp_path)
         batch = tokenizer(
             [texts[0] for texts in PAIRS.texts],

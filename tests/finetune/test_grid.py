@@ -74,7 +74,11 @@ def test_other_weights_under_the_same_name_are_other_trials(tiny_encoder: Path) 
         ("nobody/nothing", "Check the name and the network"),
     ],
 )
-def test_a_model_that_is_not_there_is_said_so(model: str, message: str) -> None:
+def test_a_model_that_is_not_there_is_said_so(
+    model: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without a network the client of the Hub would try again and again.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(SeedbedError, match=message):
         plan(study(f"'{model}'"))
 
