@@ -24,8 +24,8 @@ do_seeds: 1-2
 
 
 @pytest.fixture
-def tracker(new_store: Callable[[Path], str], tmp_path: Path) -> Tracker:
-    return Tracker(new_store(tmp_path / "mlflow.db"))
+def tracker(new_store: Callable[[str], str]) -> Tracker:
+    return Tracker(new_store("store"))
 
 
 Record = Callable[..., Plan]
