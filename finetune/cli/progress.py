@@ -70,6 +70,7 @@ class Progress:
         trials: how many are to end.
         ended: how many trials ended, by how.
         best: the best score of each task, and the trial that has it.
+        latest: the best score of the trial that ended last; None where it was never evaluated.
         steps: optimiser steps made.
     """
 
@@ -85,6 +86,7 @@ class Progress:
         self.trials = trials
         self.ended = Counter[Status]()
         self.best: dict[str, tuple[float, Trial]] = {}
+        self.latest: float | None = None
         self.steps = 0
         self._began: float | None = None
         self._latest = 0.0
@@ -120,6 +122,7 @@ class Progress:
                     self._courses[trial.id].worker = None
             case Ended(status):
                 course = self._courses.pop(trial.id, None)
+                self.latest = None if course is None else course.score
                 is_part = status is Status.STOPPED_EARLY and course is not None
                 done = course.part if course is not None and is_part else 1.0
                 self._done[trial.task] = self._done.get(trial.task, 0.0) + done
@@ -281,12 +284,14 @@ class Lines:
 
     def _ended(self, trial: "Trial", ended: Ended) -> str:
         left, best = self._progress.seconds_left, self._progress.best.get(trial.task)
+        own = self._progress.latest
         parts = [
             self._count,
             trial.name,
             ended.status.value.replace("_", " "),
             f"({ended.error})" if ended.error else "",
-            f"best {best[0]:.4f}" if best else "",
+            f"{own:.4f}" if own is not None and not ended.error else "",
+            f"(best {best[0]:.4f})" if best else "",
             f"about {duration(left)} left" if left else "",
         ]
         return " ".join(part for part in parts if part)

@@ -196,8 +196,8 @@ def test_plain_lines_tell_of_each_end_and_now_and_then_of_the_pace(
     assert tell(first, trained(51, time=62.22)) == ""
     now[0] = 122
     assert tell(first, Ended(Status.FINISHED)) == (
-        "[1/4] mrpc-wi01-do02 finished best 0.5000 about 6 min left\n"
+        "[1/4] mrpc-wi01-do02 finished 0.5000 (best 0.5000) about 6 min left\n"
     )
     assert tell(second, Ended(Status.FAILED, "MemoryError")) == (
-        "[2/4] mrpc-wi02-do02 failed (MemoryError) best 0.5000 about 4 min left\n"
+        "[2/4] mrpc-wi02-do02 failed (MemoryError) (best 0.5000) about 4 min left\n"
     )
