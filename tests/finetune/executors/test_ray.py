@@ -45,7 +45,7 @@ class Nodes:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         head = {"num_cpus": 0, "include_dashboard": False}
         self._cluster: Any = Cluster(initialize_head=True, head_node_args=head)
-        self.nodes = [self._cluster.add_node(num_cpus=1) for _ in range(3)]
+        self.nodes = [self._cluster.add_node(num_cpus=1) for _ in range(2)]
         self.address: str = self._cluster.address
 
     def kill(self) -> None:
@@ -73,8 +73,8 @@ def laid_out(tiny_encoder: Path) -> Plan:
 
 
 def test_the_cluster_has_room_for_a_worker_on_each_core(cluster: Nodes) -> None:
-    assert room(0.0) == 3
-    with pytest.raises(SeedbedError, match=r"3 cores and 0 GPUs: no room for a worker"):
+    assert room(0.0) == 2
+    with pytest.raises(SeedbedError, match=r"2 cores and 0 GPUs: no room for a worker"):
         room(0.5)
 
 
@@ -99,7 +99,7 @@ def test_a_study_outlives_a_node_and_has_the_numbers_of_an_undisturbed_one(
             under_way[name] = event.step
         if isinstance(event, Ended):
             del under_way[name]
-        if is_whole and len(under_way) == 3 and all(under_way.values()):
+        if is_whole and len(under_way) == 2 and all(under_way.values()):
             # Each node is at a trial that has a state to go on from.
             cluster.kill()
             is_whole = False
