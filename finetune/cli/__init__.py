@@ -63,8 +63,9 @@ def root(
 ) -> None:
     """Run fine-tuning trials under many random seeds, and ask what the seeds did.
 
-    A study crosses weight-initialisation (WI) seeds with data-order (DO) seeds. Its trials are
-    tracked in MLflow, exported to Parquet, asked by SQL and statistics, and published.
+    A study crosses weight-initialisation (WI) seeds with data-order (DO) seeds.
+    Its trials are tracked in MLflow, exported to Parquet, asked by SQL and
+    statistics, and published.
 
     Start with: finetune demo
     """
