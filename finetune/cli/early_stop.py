@@ -104,9 +104,7 @@ def early_stop(
     train_examples: options.TrainExamples = None,
     validation_examples: options.ValidationExamples = None,
     data_dir: options.DataDir = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Also run again what failed by itself.")
-    ] = False,
+    retry_failed: options.RetryFailed = False,
     workers: options.Workers = None,
     per_gpu: options.PerGpu = 1,
     executor: options.Executor = options.ExecutorChoice.LOCAL,

@@ -137,6 +137,9 @@ Device = Annotated[
         rich_help_panel="Where",
     ),
 ]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Also run again what failed by itself.")
+]
 Workers = Annotated[
     int | None,
     typer.Option(

@@ -32,9 +32,7 @@ def run(
     train_examples: options.TrainExamples = None,
     validation_examples: options.ValidationExamples = None,
     data_dir: options.DataDir = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Also run again what failed by itself.")
-    ] = False,
+    retry_failed: options.RetryFailed = False,
     shard: Annotated[
         str | None,
         typer.Option(
