@@ -164,9 +164,9 @@ class _Sitting:
 
     def _has_what_is_wanted(self, state: "TrialState") -> bool:
         """Whether a state has kept the best model, where that is wanted now."""
-        if self.assignment.model is None or state.best is None:
-            return self.assignment.model is None or state.evaluation is None
-        return state.evaluation is not None and state.best.score == state.evaluation.best_score
+        if self.assignment.model is None or state.evaluation is None:
+            return True
+        return state.best is not None and state.best.score == state.evaluation.best_score
 
     def train(
         self, state: "TrialState", is_stopped: Callable[[], bool]
