@@ -1,10 +1,10 @@
 """The driving process: takes a plan, runs what is left of it, and has it tracked."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol
 
 from finetune import contract
 from finetune.claims import Claims
@@ -82,7 +82,7 @@ def run(
     claims = Claims(plan, trials, tracker)
     claims.check()
     agenda: Agenda = stopping or ToTheEnd(trials)
-    best = BestModels.of(plan, tracker)
+    best = BestModels(plan, tracker)
     work = WorkFolder(work_folder or tracker.work_folder)
 
     def assignments() -> Iterator[Assignment | None]:
@@ -162,33 +162,32 @@ class BestModels:
     models are kept does not depend on which trial ended first.
     """
 
-    def __init__(self, plan: Plan, tracker: Tracker, kept: Mapping[str, float]) -> None:
-        """Begin with what is kept already.
+    def __init__(self, plan: Plan, tracker: Tracker) -> None:
+        """Begin with what the store holds.
 
         Args:
             plan: the study.
             tracker: the store.
-            kept: the score of each trial whose model is kept, by trial id.
+
+        Raises:
+            SeedbedError: where the store cannot be read.
         """
         self._plan = plan
         self._count = plan.keep_best
         self._tracker = tracker
         self._place = {trial.id: place for place, trial in enumerate(plan.trials())}
-        self._kept: dict[str, dict[str, float]] = {task: {} for task in plan.tasks}
-        for trial in plan.trials():
-            if trial.id in kept:
-                self._kept[trial.task][trial.id] = kept[trial.id]
+        self._kept = self._stored()
 
-    @classmethod
-    def of(cls, plan: Plan, tracker: Tracker) -> Self:
-        """Begin with what the store holds."""
-        kept = {
-            trial.trial_id: trial.score
-            for study in {grid.study for grid in plan.grids}
-            for trial in tracker.trials(study).values()
-            if trial.model_step is not None and trial.score is not None
-        }
-        return cls(plan, tracker, kept)
+    def _stored(self) -> dict[str, dict[str, float]]:
+        """Return the score of each trial of the plan whose model the store has, by task and id."""
+        kept: dict[str, dict[str, float]] = {task: {} for task in self._plan.tasks}
+        for study in {grid.study for grid in self._plan.grids}:
+            for trial in self._tracker.trials(study).values():
+                if trial.model_step is None or trial.score is None:
+                    continue
+                if trial.trial_id in self._place:
+                    kept[trial.task][trial.trial_id] = trial.score
+        return kept
 
     def assignment(self, stretch: Stretch, work: WorkFolder, save_every: float) -> Assignment:
         """Return what to ask of a worker: a stretch of a trial, and what to keep of it.
@@ -223,7 +222,7 @@ class BestModels:
         """
         if self._count:
             with suppress(SeedbedError):
-                self._kept = BestModels.of(self._plan, self._tracker)._kept  # noqa: SLF001
+                self._kept = self._stored()
                 for task in self._kept:
                     self._drop_displaced(task)
 

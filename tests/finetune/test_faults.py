@@ -92,6 +92,36 @@ def test_the_first_interrupt_ends_a_study_cleanly_and_it_goes_on_from_there(
     assert again.error is None
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="has no /proc to find workers in")
+def test_the_second_interrupt_ends_a_study_at_once_and_costs_no_number(
+    study: str, expected: dict[str, Any], new_store: NewStore
+) -> None:
+    store = new_store("ended at once")
+    process = start(study, store, workers=2)
+    assert process.pid is not None
+    journals = Path(store.removeprefix("sqlite:///")).parent / ".seedbed"
+    limit = time.monotonic() + 120
+    while not list(journals.glob("tiny/*/*.safetensors")):
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    servers = children(process.pid)  # the workers are forked from one
+    workers = [worker for server in servers for worker in children(server)]
+    assert workers
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)  # so that none can do as the first interrupt asks
+    os.kill(process.pid, signal.SIGINT)
+    process.join(timeout=1)
+    assert process.is_alive(), "at the first interrupt it waits for its workers"
+    os.kill(process.pid, signal.SIGINT)
+    process.join(timeout=30)
+    assert process.exitcode == 1, "by the KeyboardInterrupt"
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+
+    drive(study, store)
+    assert contents(store, "tiny") == expected
+    assert Tracker(store).running("tiny") == []
+
+
 def children(process: int) -> list[int]:
     """The processes that a process has started, and those that they have."""
     found = []
