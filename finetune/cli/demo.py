@@ -21,8 +21,8 @@ def demo(
 ) -> None:
     """Run a whole study on the built-in encoder and tasks, up to a staged release.
 
-    It takes a minute or two, opens nothing and needs no network. Run again, it goes on where it
-    was stopped.
+    It takes a minute or two, opens nothing and needs no network. Run again, it
+    goes on where it was stopped.
 
     Example: finetune demo
     """

@@ -115,8 +115,9 @@ def early_stop(
 ) -> None:
     """Start many trials, stop the poor ones early, and train the promising ones to their end.
 
-    They are ranked at a share of their training by their best score so far, as in Section 5 of the
-    paper. The best model is kept. The same command goes on where it was stopped.
+    They are ranked at a share of their training by their best score so far, as in
+    Section 5 of the paper. The best model is kept. The same command goes on where
+    it was stopped.
 
     Example: finetune early-stop dodge2020 --task mrpc --start 41 --continue 11 --at 0.3
 

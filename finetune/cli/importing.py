@@ -60,10 +60,10 @@ def import_(
 ) -> None:
     """Import trials of any trainer from a table, so that the report and all analyses work on them.
 
-    A row is a trial, with task, wi_seed, do_seed and score; or an evaluation of one, with step
-    besides. Columns named so are found, with or without MLflow's and W&B's prefixes; fields are
-    the columns of the tables trials and evaluations (docs/tables.md). Seeds that were one number
-    are both that column.
+    A row is a trial, with task, wi_seed, do_seed and score; or an evaluation of
+    one, with step besides. Columns named so are found, with or without MLflow's
+    and W&B's prefixes; fields are the columns of the tables trials and
+    evaluations (docs/tables.md). Seeds that were one number are both that column.
 
     Example: finetune import runs.csv -c wi_seed=seed -c do_seed=seed -c score=eval/acc
 

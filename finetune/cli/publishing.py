@@ -103,12 +103,13 @@ def release(
 ) -> None:
     """Publish the trials as a data set on the Hugging Face Hub: checked, whole, and once.
 
-    The data set is staged in a folder: Parquet, card, manifest, licence. Nothing is published
-    before every check has passed; then it is one commit and one tag, and the same command again
-    finds it released. The token is that of `hf auth login` or HF_TOKEN.
+    The data set is staged in a folder: Parquet, card, manifest, licence. Nothing
+    is published before every check has passed; then it is one commit and one tag,
+    and the same command again finds it released. The token is that of `hf auth
+    login` or HF_TOKEN.
 
-    Exit status: 3, a check failed; 4, the Hub has something else there; 5, it does not allow it; 6,
-    it does not answer.
+    Exit status: 3, a check failed; 4, the Hub has something else there; 5, it
+    does not allow it; 6, it does not answer.
 
     Example: finetune release --dry-run
 

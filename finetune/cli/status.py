@@ -36,8 +36,8 @@ def status(
 ) -> None:
     """Show how the trials of a study stand: done, running, failed, left; best so far; time left.
 
-    What is planned is what the last `finetune run` of the study had planned, all shards together;
-    what the store holds besides is told apart.
+    What is planned is what the last `finetune run` of the study had planned, all
+    shards together; what the store holds besides is told apart.
 
     Example: finetune status demo
     """

@@ -44,8 +44,8 @@ def export(
 ) -> None:
     """Write every trial of the tracking store to Parquet: trials, evaluations, train_steps.
 
-    Only what has changed since the last export is read. The exit status is 1 where a run had to be
-    left out.
+    Only what has changed since the last export is read. The exit status is 1
+    where a run had to be left out.
 
     Example: finetune export
     """
