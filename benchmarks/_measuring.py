@@ -1,13 +1,18 @@
-"""What benchmarks of studies share: trials of the built-in encoder, and the machine in words."""
+"""What benchmarks share: trials of the built-in encoder, tables, and the page that shows them."""
 
+import argparse
 import os
 import platform
+import re
 import statistics
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
+from finetune.errors import SeedbedError
 from finetune.events import Ended, Started
 from finetune.executors import Assignment, LocalExecutor, Report, Supplies
+from finetune.files import replacing_file
 from finetune.grid import Plan, plan
 from finetune.study_file import parse_study
 
@@ -59,8 +64,38 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def machine() -> str:
-    """Say what it was measured on, and how busy that was besides."""
+def add_page(parser: argparse.ArgumentParser) -> None:
+    """Add the option that all benchmarks have."""
+    parser.add_argument(
+        "--page", type=Path, help="page to renew this benchmark's section of, docs/benchmarks.md"
+    )
+
+
+def show(page: Path | None, section: str) -> None:
+    """Print a section, and put it in a page in the place of the one with the same heading.
+
+    Args:
+        page: a file in Markdown, whose sections open with `## `; None for none.
+        section: its heading, an empty line, and its text.
+
+    Raises:
+        SeedbedError: where the page has no such section.
+    """
+    print(f"\n{section}", flush=True)
+    if page is None:
+        return
+    heading = section.partition("\n")[0]
+    text = page.read_text(encoding="utf-8")
+    old = re.search(rf"^{re.escape(heading)}\n.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    if old is None:
+        raise SeedbedError(f"{page} has no section “{heading}” to renew: write its heading there.")
+    follows = "" if old.end() == len(text) else "\n"
+    with replacing_file(page) as beside:
+        beside.write_text(text[: old.start()] + section + follows + text[old.end() :], "utf-8")
+
+
+def machine(*packages: str) -> str:
+    """Say what it was measured on, with which versions, and how busy the machine was besides."""
     name = platform.processor()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -69,8 +104,9 @@ def machine() -> str:
         )
     except (OSError, StopIteration):
         pass
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
     return (
-        f"{name}, {os.cpu_count()} cores, {platform.system()}, Python "
-        f"{platform.python_version()}; load average over the last five minutes, this included: "
-        f"{os.getloadavg()[1]:.1f}"
+        f"{name}, {os.cpu_count()} cores, {platform.system()}, {platform.machine()}; Python\n"
+        f"  {platform.python_version()}, {versions}; load average over the last five minutes,\n"
+        f"  this included: {os.getloadavg()[1]:.1f}"
     )

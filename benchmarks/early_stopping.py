@@ -1,7 +1,8 @@
 """How fast the closed form of early stopping is, beside sampling as the paper does.
 
-python benchmarks/early_stopping.py              a task of 625 trials, budgets of 1 to 30
-python benchmarks/early_stopping.py --quick      the same with fewer of the settings sampled
+python benchmarks/early_stopping.py            a task of 625 trials, budgets of 1 to 30
+python benchmarks/early_stopping.py --quick    the same with fewer of the settings sampled
+python benchmarks/early_stopping.py --page docs/benchmarks.md   renews the section of the page
 
 The closed form computes every setting that meets a budget exactly. Sampling takes far too long for
 that: some settings, drawn at random, are sampled 50,000 times each, and their time is multiplied to
@@ -15,7 +16,6 @@ never published.
 
 import argparse
 import os
-import platform
 import statistics
 import sys
 import time
@@ -36,6 +36,7 @@ from analysis.early_stopping import EarlyStopping, evaluation_at  # noqa: E402
 from analysis.finds import PAPERS_DRAWS, sampled_finds  # noqa: E402
 from analysis.progress import Progress  # noqa: E402
 from analysis.reference import published_scores  # noqa: E402
+from benchmarks._measuring import add_page, machine, show, table  # noqa: E402
 
 EXAMPLES, BASELINE = 277, 146 / 277
 """Of RTE's validation set, and the share of its more frequent label."""
@@ -80,10 +81,11 @@ def loop(
 
 
 def main() -> None:
-    """Time the ways and print a table in Markdown."""
+    """Time the ways and show them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer settings and rounds")
     parser.add_argument("--seed", type=int, default=0)
+    add_page(parser)
     options = parser.parse_args()
     sampled, rounds = (5, 1) if options.quick else (40, 5)
 
@@ -102,26 +104,31 @@ def main() -> None:
     chosen = rng.choice(stops, size=sampled, replace=False)
     in_loop, in_arrays, apart = _sample(progress, stopping, chosen, rng)
     closed = statistics.median(exact)
-    print(f"{number:,} settings of {len(progress)} trials, budgets 1 to 30, t to 200, one core\n")
-    print("| way | seconds for all settings | time beside the closed form |")
-    print("| --- | --- | --- |")
-    for way, taken in (
-        ("closed form", closed),
-        ("closed form, no two scores equal", statistics.median(untied)),
-        (f"sampling {PAPERS_DRAWS:,} times, in arrays", statistics.mean(in_arrays) * number),
-        (f"sampling {PAPERS_DRAWS:,} times, in a loop", statistics.mean(in_loop) * number),
-    ):
-        print(f"| {way} | {taken:,.1f} | {taken / closed:,.0f} |")
-    print(
-        f"\n- **Sampled**: {sampled} settings; times are their mean, multiplied. The loop drew "
-        f"{LOOP_DRAWS:,} times."
-        f"\n- **Agreement**: on them sample and closed form lie {np.abs(apart).max():.1f} standard "
-        f"errors apart at most, {np.sqrt(np.mean(np.square(apart))):.2f} in the root mean square."
-        f"\n- **Closed form**: median of {rounds} rounds, {min(exact):.1f} to {max(exact):.1f} s."
-        f"\n- **Machine**: {platform.machine()}, {platform.system()}, Python "
-        f"{platform.python_version()}, numpy {np.__version__}; load average "
-        f"{os.getloadavg()[0]:.1f}."
-    )
+    rows = [
+        [way, f"{taken:,.1f}", f"{taken / closed:,.0f}"]
+        for way, taken in (
+            ("closed form", closed),
+            ("closed form, no two scores equal", statistics.median(untied)),
+            (f"sampling {PAPERS_DRAWS:,} times, in arrays", statistics.mean(in_arrays) * number),
+            (f"sampling {PAPERS_DRAWS:,} times, in a loop", statistics.mean(in_loop) * number),
+        )
+    ]
+    section = f"""\
+## Early stopping
+
+{table(("way", "seconds for all settings", "time beside the closed form"), rows)}
+
+- **Settings**: all {number:,} of {len(progress)} trials that meet a budget of 1 to 30 exactly, on
+  one core.
+- **Sampled**: {sampled} of them; times are their mean, multiplied. The loop drew {LOOP_DRAWS:,}
+  times.
+- **Agreement**: on them sample and closed form lie {np.abs(apart).max():.1f} standard errors apart
+  at most, {np.sqrt(np.mean(np.square(apart))):.2f} in the root mean square.
+- **Closed form**: median of {rounds} rounds, {min(exact):.1f} to {max(exact):.1f} s.
+- **Script**: `benchmarks/early_stopping.py`.
+- **Machine**: {machine("numpy", "scipy")}.
+"""
+    show(options.page, section)
 
 
 def _sample(

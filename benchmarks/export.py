@@ -2,7 +2,7 @@
 
 python benchmarks/export.py                       on a store of the paper's size: 2,100 trials
 python benchmarks/export.py --trials 40           on a small one, to try it out
-python benchmarks/export.py --markdown docs/benchmarks-export.md    writes the page as well
+python benchmarks/export.py --page docs/benchmarks.md    renews the section of the page as well
 
 The store is generated; it is measured as MLflow leaves it, and as `finetune.tracking` keeps it.
 Each export is a process of its own, imports included, and its memory that process's highest. The
@@ -15,19 +15,17 @@ pip install --no-deps --target FOLDER mlflow-export-import tabulate
 import argparse
 import json
 import os
-import platform
 import random
 import shutil
 import socket
 import sqlite3
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -36,9 +34,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the program of this checkout, whichever is installed
 
 from analysis.warehouse import Warehouse  # noqa: E402
+from benchmarks._measuring import add_page, machine, show, spread, table  # noqa: E402
 from benchmarks._store import PAPER, generate  # noqa: E402
 from finetune.contract import METRIC_SCORE, METRIC_TRAIN_LOSS  # noqa: E402
-from finetune.files import replacing_file  # noqa: E402
 
 EXPORT = """
 import json, resource, sys, time
@@ -63,21 +61,28 @@ for number, run in enumerate(sys.argv[2:]):
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class Line:
     """A line of the table.
 
     Attributes:
         what: what was done.
-        seconds: how long it took.
-        goal: what it should take at most, as text.
-        remark: how it was measured.
+        goal: how long it should take at most, as text.
+        remark: what it was measured on.
+        seconds: how long it took, of each time.
+        beside: how many times as long as the full export of the tuned store in the same round.
     """
 
     what: str
-    seconds: float
     goal: str = ""
     remark: str = ""
+    seconds: list[float] = field(default_factory=list)
+    beside: list[float] = field(default_factory=list)
+
+    def cells(self) -> list[str]:
+        """Return its cells, as text."""
+        ratio = spread(self.beside, 1 if min(self.beside) < 10 else 0) if self.beside else ""
+        return [self.what, spread(self.seconds), self.goal, ratio, self.remark]
 
 
 # ── Stores ───────────────────────────────────────────────────────────────────────────────────────
@@ -216,70 +221,87 @@ def questions(warehouse: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "the mean loss of all steps by task", lambda: opened.query(sql)
 
 
-def median_seconds(do: Callable[[], object], times: int = 5) -> float:
-    """Return the median of some times; the first, which warms up, is left out."""
+def seconds_of(do: Callable[[], object], times: int = 5) -> list[float]:
+    """Return what some times took; the first, which warms up, is left out."""
     measured = []
     for _ in range(times + 1):
         began = time.perf_counter()
         do()
         measured.append(time.perf_counter() - began)
-    return statistics.median(measured[1:])
+    return measured[1:]
 
 
 # ── All of it ────────────────────────────────────────────────────────────────────────────────────
-def measure(arguments: argparse.Namespace, folder: Path) -> Iterator[Line]:
-    """Yield the lines of the table as they are measured."""
-    raw, tuned = stores(folder, arguments.trials)
+def exports(arguments: argparse.Namespace, raw: Path, tuned: Path, folder: Path) -> list[Line]:
+    """Measure the ways out of both stores in turn, some rounds of them all."""
     values = runs_of(raw)
     total = sum(values.values())
-    sample = random.Random(0).sample(sorted(values), min(arguments.sample, len(values)))
-    share = sum(values[run] for run in sample) / total
-    extrapolated = f"{len(sample)} runs, {share:.1%} of the values"
+    rng = random.Random(0)
+    sampled = f"{arguments.sample} runs a round, multiplied"
+    full, whole = Line("full export, store tuned", "10 s"), Line("full export, store untuned")
+    again = Line("second export, nothing new", "1 s")
+    loops = Line("loop of requests, store tuned", "", sampled)
+    untuned = Line("loop of requests, store untuned", "", sampled)
+    others = Line("mlflow-export-import, store tuned", "", sampled)
+    most = 0.0
+    for turn in range(arguments.rounds):
+        chosen = rng.sample(sorted(values), min(arguments.sample, len(values)))
+        share = sum(values[run] for run in chosen) / total
+        first = export(tuned, folder / f"tuned-{turn}")
+        second = export(tuned, folder / f"tuned-{turn}")
+        assert not second["read"]
+        measured = [
+            (full, first["seconds"]),
+            (whole, export(raw, folder / f"raw-{turn}")["seconds"]),
+            (again, second["seconds"]),
+            (loops, loop(tuned, chosen) / share),
+            (untuned, loop(raw, chosen) / share),
+        ]
+        if arguments.export_import:
+            packages = arguments.export_import.absolute()
+            measured.append((others, export_import(tuned, chosen, packages, folder) / share))
+        for line, seconds in measured:
+            line.seconds.append(seconds)
+            if line is not full and line is not again:
+                line.beside.append(seconds / first["seconds"])
+            print(f"{seconds:9.2f} s  {line.what}", flush=True)
+        most = max(most, first["megabytes"])
+    full.remark = f"{first['trials']:,.0f} trials, {total:,} values; {most:.0f} MB at most"
+    return [line for line in (full, whole, again, loops, untuned, others) if line.seconds]
 
-    for file, name in ((raw, "as MLflow leaves it"), (tuned, "tuned")):
-        found = [export(file, folder / f"w{turn}-{file.stem}") for turn in range(3)]
-        yield Line(
-            f"full export, store {name}",
-            statistics.median(each["seconds"] for each in found),
-            "10 s" if file is tuned else "",
-            f"{found[0]['trials']:,.0f} trials, {total:,} values, "
-            f"{max(each['megabytes'] for each in found):.0f} MB at most",
-        )
-    again = [export(tuned, folder / "w0-tuned") for _ in range(3)]
-    assert not any(each["read"] for each in again)
-    yield Line("second export, nothing new", statistics.median(e["seconds"] for e in again), "1 s")
-    for file, name in ((raw, "as MLflow leaves it"), (tuned, "tuned")):
-        yield Line(f"loop of requests, store {name}", loop(file, sample) / share, "", extrapolated)
-    if arguments.export_import:
-        seconds = export_import(tuned, sample, arguments.export_import.absolute(), folder)
-        yield Line("mlflow-export-import, store tuned", seconds / share, "", extrapolated)
+
+def measure(arguments: argparse.Namespace, folder: Path) -> list[Line]:
+    """Return the lines of the table."""
+    raw, tuned = stores(folder, arguments.trials)
+    lines = exports(arguments, raw, tuned, folder)
+    values = runs_of(raw)
     longest = sorted(values, key=lambda run: -values[run])
-    yield Line("chart of ten runs, store as MLflow leaves it", chart(raw, longest))
-    yield Line("chart of ten runs, store tuned", chart(tuned, longest), "0.5 s")
-    for name, do in questions(folder / "w0-tuned"):
-        yield Line(name, median_seconds(do), "0.3 s", "median of 5")
+    lines += [
+        Line("chart of ten runs, store tuned", "0.5 s", "", [chart(tuned, longest)]),
+        Line("chart of ten runs, store untuned", "", "", [chart(raw, longest)]),
+    ]
+    for name, do in questions(folder / "tuned-0"):
+        lines.append(Line(name, "0.3 s", "", seconds_of(do)))
+    return lines
 
 
-def page(lines: list[Line]) -> str:
-    """Return the page of documentation."""
-    rows = "".join(
-        f"| {line.what} | {line.seconds:.2f} | {line.goal} | {line.remark} |\n" for line in lines
-    )
-    full = next(line.seconds for line in lines if line.goal == "10 s")
-    ratios = "".join(
-        f"- {line.what}: {line.seconds / full:,.0f} times as long as the full export.\n"
-        for line in lines
-        if line.what.startswith(("loop", "mlflow-export"))
-    )
-    return (
-        "# Leaving MLflow\n\n"
-        "Written by `python benchmarks/export.py --markdown docs/benchmarks-export.md`; the\n"
-        "script says what is measured and how.\n\n"
-        "| what | seconds | at most | measured on |\n|---|---|---|---|\n"
-        f"{rows}\n{ratios}"
-        f"- Machine: {os.cpu_count()} cores, {platform.system()}, {platform.machine()}; load "
-        f"average over the last five minutes {os.getloadavg()[1]:.1f}.\n"
-    )
+def section(lines: list[Line], arguments: argparse.Namespace) -> str:
+    """Return the section of the page."""
+    head = ("what", "seconds", "at most", "times the full export", "measured on")
+    return f"""\
+## Leaving MLflow
+
+{table(head, [line.cells() for line in lines])}
+
+- **Store**: generated, in SQLite; untuned is as MLflow leaves it, tuned as Seedbed's tracking keeps
+  it (write-ahead log, statistics for the planner).
+- **Measured**: {arguments.rounds} rounds of all exports in turn, each a process of its own with its
+  imports; each question six times, the first left out. Medians with the range.
+- **Loop of requests**: `get_run` and `get_metric_history` for each of its metrics.
+- **Chart**: the answer that the page of `mlflow ui` waits for, asked once.
+- **Script**: `benchmarks/export.py`.
+- **Machine**: {machine("mlflow", "duckdb", "pyarrow")}.
+"""
 
 
 def main() -> None:
@@ -288,18 +310,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--trials", type=int, default=2_100, help="of the generated store")
-    parser.add_argument("--sample", type=int, default=20, help="runs that the slow ways read")
+    parser.add_argument("--sample", type=int, default=10, help="runs that the slow ways read")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of all exports")
     parser.add_argument("--export-import", type=Path, help="folder with mlflow-export-import")
-    parser.add_argument("--markdown", type=Path, help="page to write")
+    add_page(parser)
     arguments = parser.parse_args()
-    lines = []
     with tempfile.TemporaryDirectory() as folder:
-        for line in measure(arguments, Path(folder)):
-            lines.append(line)
-            print(f"{line.seconds:9.2f} s  {line.what}  ({line.remark})", flush=True)
-    if arguments.markdown:
-        with replacing_file(arguments.markdown) as beside:
-            beside.write_text(page(lines), encoding="utf-8")
+        lines = measure(arguments, Path(folder))
+    show(arguments.page, section(lines, arguments))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How much faster a study is with more workers.
 
-python benchmarks/scaling.py                         prints the table
-python benchmarks/scaling.py --markdown scaling.md   writes it as a section of a page as well
+python benchmarks/scaling.py                             prints the table
+python benchmarks/scaling.py --page docs/benchmarks.md   renews the section of the page as well
 
 The same trials of the built-in encoder are run by one worker and by more, in turn; the speed-up is
 taken within a round, and the table shows its median and range over rounds. Loading is left out.
@@ -14,8 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the program of this checkout, whichever is installed
 
-from benchmarks._measuring import machine, run, spread, study, table  # noqa: E402
-from finetune.files import replacing_file  # noqa: E402
+from benchmarks._measuring import add_page, machine, run, show, spread, study, table  # noqa: E402
 
 
 def main() -> None:
@@ -38,10 +37,7 @@ def main() -> None:
         for count in ways
     ]
     shown = table(("workers", "seconds", "trials an hour", "speed-up"), rows)
-    print(shown)
-    if arguments.markdown:
-        with replacing_file(arguments.markdown) as beside:
-            beside.write_text(_section(shown, arguments), encoding="utf-8")
+    show(arguments.page, _section(shown, arguments))
 
 
 def _arguments() -> argparse.Namespace:
@@ -52,7 +48,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=8, help="in a round")
     parser.add_argument("--epochs", type=int, default=3, help="of each of them")
     parser.add_argument("--workers", type=int, nargs="+", default=[2], help="beside one")
-    parser.add_argument("--markdown", type=Path, help="the file to write")
+    add_page(parser)
     return parser.parse_args()
 
 
@@ -65,7 +61,8 @@ def _section(shown: str, arguments: argparse.Namespace) -> str:
 - **Measured**: {arguments.rounds} rounds of {arguments.trials} trials of the built-in encoder,
   {arguments.epochs} epochs each; each way first in turn. From the first trial's start to the last
   one's end, nothing tracked. Medians over rounds, with the range.
-- **Machine**: {machine()}.
+- **Script**: `benchmarks/scaling.py`.
+- **Machine**: {machine("torch", "transformers")}.
 """
 
 

@@ -1,7 +1,7 @@
 """How fast metrics reach MLflow, and what share of a trial's time tracking costs.
 
-python benchmarks/tracking.py                          prints both tables
-python benchmarks/tracking.py --markdown tracking.md   writes them as a section of a page as well
+python benchmarks/tracking.py                             prints both tables
+python benchmarks/tracking.py --page docs/benchmarks.md   renews the section of the page as well
 
 Metrics a second: what a user would write, `log_metric` at each step, beside what `finetune run`
 does, into a SQLite file and into a tracking server over one. The share: the same trials run with
@@ -10,7 +10,6 @@ within a round, and the tables show their median and range over rounds.
 """
 
 import argparse
-import importlib.metadata
 import logging
 import os
 import socket
@@ -27,12 +26,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the program of this checkout, whichever is installed
 
-from benchmarks._measuring import machine, run, spread, study, table  # noqa: E402
+from benchmarks._measuring import add_page, machine, run, show, spread, study, table  # noqa: E402
 from finetune import contract  # noqa: E402
 from finetune.contract import Status  # noqa: E402
 from finetune.events import Ended, Started, Step  # noqa: E402
 from finetune.executors import Report  # noqa: E402
-from finetune.files import replacing_file  # noqa: E402
 from finetune.grid import Plan  # noqa: E402
 from finetune.tracking import Tracker  # noqa: E402
 
@@ -48,12 +46,8 @@ def main() -> None:
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as folder:
         speeds = _speeds(Path(folder), arguments)
-        print(speeds, flush=True)
         share = _share(Path(folder), arguments)
-        print(share, flush=True)
-    if arguments.markdown:
-        with replacing_file(arguments.markdown) as beside:
-            beside.write_text(_section(speeds, share, arguments), encoding="utf-8")
+    show(arguments.page, _section(speeds, share, arguments))
 
 
 def _arguments() -> argparse.Namespace:
@@ -67,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=8, help="for the share, in a round")
     parser.add_argument("--epochs", type=int, default=3, help="of each of them")
     parser.add_argument("--workers", type=int, default=2, help="that run them")
-    parser.add_argument("--markdown", type=Path, help="the file to write")
+    add_page(parser)
     return parser.parse_args()
 
 
@@ -230,7 +224,8 @@ with it thrown away.
 - **Measured**: {arguments.rounds} rounds, each way first in turn; from the first trial's start to
   the last one's end. The built-in encoder is the smallest there is, so its trials have the most
   steps a second, and the share is the largest.
-- **Machine**: {machine()}; MLflow {importlib.metadata.version("mlflow")}.
+- **Script**: `benchmarks/tracking.py`.
+- **Machine**: {machine("mlflow", "torch")}.
 """
 
 

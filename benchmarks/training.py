@@ -1,7 +1,7 @@
 """How fast a trial is on a CPU, beside the Hugging Face Trainer on the same batches.
 
-python benchmarks/training.py                                 prints the table
-python benchmarks/training.py --markdown docs/benchmarks.md   writes the page as well
+python benchmarks/training.py                             prints the table
+python benchmarks/training.py --page docs/benchmarks.md   renews the section of the page as well
 
 A round goes through all the ways of training in turn, so that whatever else the machine does meets
 them alike; ratios are taken within a round, and the table shows their median and range over rounds.
@@ -12,8 +12,6 @@ The Trainer needs accelerate, which the extra `dev` installs.
 """
 
 import argparse
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -31,8 +29,8 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the program of this checkout, whichever is installed
 
+from benchmarks._measuring import add_page, machine, show  # noqa: E402
 from finetune.dropout import Dropout  # noqa: E402
-from finetune.files import replacing_file  # noqa: E402
 from finetune.model import EncodedSplit, Model  # noqa: E402
 from finetune.optimizer import build_optimizer  # noqa: E402
 from finetune.pretrained import Pretrained, find_pretrained  # noqa: E402
@@ -113,10 +111,7 @@ def main() -> None:
         measured = _rows(task, pretrained, arguments)
         print(_table(measured), flush=True)
         rows += measured
-    page = _page(pretrained, _table(rows), arguments)
-    if arguments.markdown:
-        with replacing_file(arguments.markdown) as beside:
-            beside.write_text(page, encoding="utf-8")
+    show(arguments.page, _section(pretrained, _table(rows), arguments))
 
 
 def _arguments() -> argparse.Namespace:
@@ -134,7 +129,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--threads", nargs="+", type=int, choices=(1, 2), default=(1, 2), help="of the Trainer"
     )
-    parser.add_argument("--markdown", type=Path, help="the page to write")
+    add_page(parser)
     return parser.parse_args()
 
 
@@ -364,16 +359,8 @@ def _table(rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _page(pretrained: Pretrained, table: str, arguments: argparse.Namespace) -> str:
-    from importlib.metadata import version
-
+def _section(pretrained: Pretrained, table: str, arguments: argparse.Namespace) -> str:
     return f"""\
-# Benchmarks
-
-Written by `python benchmarks/training.py --markdown docs/benchmarks.md`; `make bench` prints the
-same on your machine. Speed is a ratio: what a way of training takes beside Seedbed's, measured in
-turn on the same batches in one process.
-
 ## Trials on a CPU
 
 {table}
@@ -392,21 +379,9 @@ turn on the same batches in one process.
   backward, without attention, norms, dropout or optimiser: what no way could go below.
 - **Trainer**: Hugging Face's with its defaults, evaluating in batches of 8 in the order of the
   task; padded to 128 tokens is what its program run_glue does by default.
-- **Machine**: {_processor()}, {platform.system()}, {platform.machine()}; Python
-  {platform.python_version()}, torch {torch.__version__}, transformers {version("transformers")},
-  accelerate {version("accelerate")}, numpy {np.__version__}.
-  Load average over the last five minutes, of which this is 1: {os.getloadavg()[1]:.1f}.
+- **Script**: `benchmarks/training.py`.
+- **Machine**: {machine("torch", "transformers", "accelerate", "numpy")}.
 """
-
-
-def _processor() -> str:
-    cores = f"{os.cpu_count()} cores"
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return f"{platform.processor()}, {cores}"
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {cores}"
 
 
 if __name__ == "__main__":
