@@ -33,7 +33,7 @@ check: $(READY) ## Check style, types, versions and that the generated docs are 
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python -m mypy
-	@$(BIN)/python -m mypy docs/generate.py
+	@$(BIN)/python -m mypy --explicit-package-bases docs/generate.py benchmarks/*.py
 	@$(BIN)/python -m pip check
 	@$(BIN)/python docs/generate.py --check
 

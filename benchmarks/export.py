@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -215,7 +216,7 @@ def questions(warehouse: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "the curves of all trials", lambda: opened.query("from curves")
     yield "the best score of each trial", lambda: opened.query("from best_scores")
     for name in ("training_curves", "trial_scores"):
-        yield f"{name}.sql, {task}", lambda name=name: opened.ask(name, both)
+        yield f"{name}.sql, {task}", partial(opened.ask, name, both)
     yield "overview.sql", lambda: opened.ask("overview")
     sql = "select task, step // 100 as at, avg(loss) from train_steps group by all"
     yield "the mean loss of all steps by task", lambda: opened.query(sql)
