@@ -60,7 +60,6 @@ def describe(run: RunRecord, *, is_ours: bool = True) -> Row:
     _check_version(run)
     row: Row = {
         "started_at": run.started_at,
-        "seconds": None if run.ended_at is None else (run.ended_at - run.started_at) / 1000,
         "run_id": run.id,
     }
     faults = []
@@ -72,6 +71,8 @@ def describe(run: RunRecord, *, is_ours: bool = True) -> Row:
                 row[column.name] = _parse(column, text)
             except ValueError as fault:
                 faults.append(f"its {kind} {key} {fault}")
+    if row.get("seconds") is None and run.ended_at is not None:
+        row["seconds"] = (run.ended_at - run.started_at) / 1000
     if not faults:
         faults = [*_impossible(row), *(_absent(row) if is_ours else ())]
     if faults:

@@ -46,6 +46,7 @@ TAG_TORCH_VERSION = "seedbed.torch"
 TAG_TRANSFORMERS_VERSION = "seedbed.transformers"
 TAG_PYTHON_VERSION = "seedbed.python"
 TAG_MODEL_STEP = "seedbed.model_step"
+TAG_SECONDS = "seedbed.seconds"
 """On a run whose model is kept, as its artefacts under `model`: after how many optimiser steps."""
 
 # ── Tags of an experiment ────────────────────────────────────────────────────────────────────────
@@ -265,7 +266,15 @@ TRIALS = (
         "python_version", "string", f"tag:{TAG_PYTHON_VERSION}", "Version of Python.", nullable=True
     ),
     Column("started_at", "timestamp", "run", "When the trial started.", unit="UTC"),
-    Column("seconds", "float64", "run", "How long the trial took.", unit="s", nullable=True),
+    Column(
+        "seconds",
+        "float64",
+        f"tag:{TAG_SECONDS}",
+        "How long the trial was trained and evaluated, without pauses; where that is not known, "
+        "the time from its start to its end.",
+        unit="s",
+        nullable=True,
+    ),
     Column("run_id", "string", "run", "The trial's run in MLflow.", released=False),
     Column(
         "error",

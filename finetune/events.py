@@ -132,11 +132,13 @@ class Ended:
         status: how it ended.
         error: for a failed trial, why, in one line; else None.
         model: the trial's best model; None where none was wanted, or the trial is not good enough.
+        seconds: how long it was trained and evaluated, without pauses; None where that is lost.
     """
 
     status: Status
     error: str | None = None
     model: SavedModel | None = None
+    seconds: float | None = None
     time: float = field(default_factory=time.time)
 
 

@@ -41,6 +41,7 @@ class TrialState:
         evaluation: the last one; None before the first.
         best: the best model so far; None before the first evaluation, or where none is kept.
         course: all that has happened since the start of the trial, in order.
+        seconds: how long it has been trained and evaluated, without pauses; kept by whoever trains.
     """
 
     optimizer: torch.optim.AdamW
@@ -48,6 +49,7 @@ class TrialState:
     evaluation: Evaluation | None = None
     best: "BestModel | None" = None
     course: list[Step | Evaluation] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def is_lost(self) -> bool:
@@ -185,6 +187,7 @@ def save_state(path: Path, trial: Trial, model: Model, state: TrialState) -> Non
         "trial": trial.id,
         "evaluations": [asdict(event) for event in state.course if isinstance(event, Evaluation)],
         "best": state.best and [state.best.step, state.best.score],
+        "seconds": state.seconds,
     }
     with replacing_file(path) as beside:
         save_file(tensors, beside, metadata={"state": json.dumps(header)})
@@ -215,6 +218,7 @@ def load_state(
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()["state"])
+            state.seconds = float(header["seconds"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 — no mapping
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise SeedbedError(

@@ -71,7 +71,7 @@ class Worker:
             if status is None:
                 yield from sitting.pause(state)
             else:
-                yield Ended(status, model=sitting.save_model(state))
+                yield Ended(status, model=sitting.save_model(state), seconds=state.seconds)
         except SeedbedError:
             raise
         except Exception as error:
@@ -187,11 +187,15 @@ class _Sitting:
         )
         due = time.monotonic() + assignment.save_every
         while not is_stopped():
+            began = time.monotonic()
             try:
-                yield next(events)
+                event = next(events)
             except StopIteration as end:
                 status: Status | None = end.value
                 return Status.STOPPED_EARLY if status is None and assignment.is_last else status
+            finally:
+                state.seconds += time.monotonic() - began
+            yield event
             began = time.monotonic()
             if assignment.state is not None and began >= due:
                 yield self._save_if_there_is_room(state)

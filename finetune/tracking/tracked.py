@@ -23,7 +23,8 @@ class TrackedTrial:
         metric: what the score is; None where it did not begin.
         score: best score so far; None before the first evaluation.
         started: seconds since the epoch.
-        seconds: how long it ran; None while it runs.
+        seconds: how long it was trained, or where that is not known, from its start to its end;
+            None while it runs.
         error: why it failed.
         model_step: where its model is kept, after how many optimiser steps; else None.
     """
@@ -47,6 +48,8 @@ class TrackedTrial:
         status = Status(tags.get(contract.TAG_STATUS, Status.RUNNING))
         kept = tags.get(contract.TAG_MODEL_STEP)
         is_running = status is Status.RUNNING or info.end_time is None
+        trained = tags.get(contract.TAG_SECONDS)
+        seconds = None if is_running else (info.end_time - info.start_time) / 1000
         return cls(
             trial_id=tags[contract.TAG_TRIAL_ID],
             run_id=info.run_id,
@@ -56,7 +59,7 @@ class TrackedTrial:
             metric=run.data.params.get("metric"),
             score=run.data.metrics.get(contract.METRIC_BEST_SCORE),
             started=info.start_time / 1000,
-            seconds=None if is_running else (info.end_time - info.start_time) / 1000,
+            seconds=seconds if trained is None or is_running else float(trained),
             error=tags.get(contract.TAG_ERROR),
             model_step=None if kept is None else int(kept),
         )

@@ -239,11 +239,20 @@ class Tracker:
         if event.model is not None:
             folder = self._writing().take_model(trial.id, event.model.folder)
             self._writing().put(KeptModel(trial.id, str(folder), event.model.step))
-        self._close(trial.id, event.status, event.error, event.time)
+        self._close(trial.id, event.status, event.error, event.time, event.seconds)
         self._open.discard(trial.id)
 
-    def _close(self, trial_id: str, status: Status, error: str | None, moment: float) -> None:
+    def _close(
+        self,
+        trial_id: str,
+        status: Status,
+        error: str | None,
+        moment: float,
+        seconds: float | None = None,
+    ) -> None:
         tags = {contract.TAG_STATUS: status.value}
+        if seconds is not None:
+            tags[contract.TAG_SECONDS] = f"{seconds:.3f}"
         if error is not None:
             tags[contract.TAG_ERROR] = error[:1000]
         entry = Closing(trial_id, milliseconds(moment), MLFLOW_STATUS[status], tags)

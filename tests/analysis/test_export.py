@@ -67,6 +67,11 @@ def test_a_run_becomes_a_row_with_what_it_said_of_its_trial(tmp_path: Path) -> N
     }  # fmt: skip
 
 
+def test_a_trial_that_stood_still_tells_how_long_it_was_trained(tmp_path: Path) -> None:
+    _, warehouse = exported(tmp_path, Run(tags={"seedbed.seconds": "3.25"}))
+    assert warehouse.table("trials")["seconds"].to_pylist() == [3.25]
+
+
 def test_an_evaluation_becomes_a_row(tmp_path: Path) -> None:
     _, warehouse = exported(tmp_path, Run())
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -205,7 +206,10 @@ def test_a_trial_that_fails_says_why_and_the_others_go_on(
 
 
 def without_time(events: list[Any]) -> list[Any]:
-    return [replace(event, time=0) for event in events]
+    lasted = {"seconds": None}
+    return [
+        replace(event, time=0, **(lasted if isinstance(event, Ended) else {})) for event in events
+    ]
 
 
 @pytest.mark.parametrize("make", EXECUTORS)
@@ -229,6 +233,24 @@ def test_a_trial_paused_goes_on_to_the_same_numbers_and_tells_all_again(
     assert after[1 : len(course)] == course[1:]
     expected = [report.event for report in whole]
     assert without_time(after[1:]) == without_time(expected[1:])
+
+
+def test_how_long_a_trial_was_trained_leaves_out_how_long_it_stood_still(
+    supplies: Supplies, trials: list[Trial], tmp_path: Path
+) -> None:
+    executor, state = InlineExecutor(supplies), tmp_path / "state"
+    list(executor.run(assigned(trials[:1])))  # with all loaded
+    began = time.monotonic()
+    (*_, paused) = executor.run([Assignment(trials[0], state=state, until=3)])
+    before = time.monotonic() - began
+    time.sleep(2.0)
+    began = time.monotonic()
+    (*_, ended) = executor.run([Assignment(trials[0], state=state)])
+    after = time.monotonic() - began
+    assert isinstance(ended.event, Ended)
+    assert ended.event.seconds is not None
+    assert 0 < ended.event.seconds < before + after
+    assert ended.event.time - paused.event.time > 2.0
 
 
 @pytest.mark.parametrize("make", EXECUTORS)

@@ -124,20 +124,22 @@ def test_a_failed_trial_says_why(tracker: Tracker, store: str, grid: Grid, start
 def test_the_store_tells_the_grid_and_how_its_trials_stand(
     tracker: Tracker, store: str, grid: Grid, started: Make, evaluation: Make
 ) -> None:
-    done, running, _, _ = grid.trials()
-    for trial in (done, running):
+    done, running, paused, _ = grid.trials()
+    for trial in (done, running, paused):
         tracker.record(trial, started())
         tracker.record(trial, evaluation(0, 0.5, 0.5))
     tracker.record(done, Ended(Status.FINISHED, time=1e9 + 2))
+    tracker.record(paused, Ended(Status.FINISHED, time=1e9 + 3600, seconds=3.0))
     tracker.settle()
     other = Tracker(store)
     assert other.studies() == ["tiny"]
     assert other.grids("tiny") == [grid]
     trials = other.trials("tiny")
-    assert trials.keys() == {done.id, running.id}
+    assert trials.keys() == {done.id, running.id, paused.id}
     assert trials[done.id].status is Status.FINISHED
     assert trials[done.id].score == 0.5
     assert trials[done.id].seconds == 2.0
+    assert trials[paused.id].seconds == 3.0, "an hour in which it stood still does not count"
     assert trials[running.id].status is Status.RUNNING
 
 
