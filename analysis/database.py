@@ -181,7 +181,7 @@ class DatabaseReader:
         earlier = self._earlier
         last = self._value("select coalesce(max(rowid), 0) from metrics")
         if earlier is not None and self._row(earlier.last) == earlier.row:
-            new = self._count(f"where rowid > {earlier.last}")
+            new = self._count_after(earlier.last)
             values = {
                 run: earlier.values.get(run, 0) + new.get(run, 0) for run in {*earlier.values, *new}
             }
@@ -190,8 +190,14 @@ class DatabaseReader:
         self.counted = Counted(last, self._row(last), values)
         return values
 
-    def _count(self, where: str = "") -> dict[str, int]:
-        rows = self._rows(f"select run_uuid, count(*) from metrics {where} group by run_uuid")  # noqa: S608
+    def _count(self) -> dict[str, int]:
+        return dict(self._rows("select run_uuid, count(*) from metrics group by run_uuid"))
+
+    def _count_after(self, number: int) -> dict[str, int]:
+        # The plus keeps SQLite from going over the whole index of runs for the sake of its order.
+        rows = self._rows(
+            f"select run_uuid, count(*) from metrics where rowid > {number} group by +run_uuid"  # noqa: S608
+        )
         return dict(rows)
 
     def _row(self, number: int) -> str:

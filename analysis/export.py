@@ -31,7 +31,7 @@ from analysis.chosen_runs import (
 )
 from analysis.imported import check_holds_no_imports
 from analysis.last_export import Known, LastExport, said_by, scope
-from analysis.runs import ClientReader, shown
+from analysis.runs import ClientReader, Unread, shown
 from analysis.schema import arrow_schema
 from analysis.table_files import TableWriter, TrialReader, file_of
 from analysis.trial_rows import KEYS, NotWholeError, trial_rows, unmapped_rows
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from analysis.runs import History, RunReader, RunRecord
     from analysis.trial_rows import Row, TrialRows
 
-    _Read = tuple[RunRecord, Mapping[str, History]]
+    _Read = tuple[RunRecord, Mapping[str, History] | Unread]
 
 
 # ── What comes of it ─────────────────────────────────────────────────────────────────────────────
@@ -274,7 +274,7 @@ class _Writing:
         trials: rows of `trials`, in its order.
         rows: how many rows each of the other tables has.
         known: by run, what the next export need not find out again.
-        left_out: runs whose metrics are not whole.
+        left_out: runs whose metrics are not whole, or could not be read.
         read: runs whose metrics were read.
     """
 
@@ -282,7 +282,7 @@ class _Writing:
         self,
         folder: Path,
         last: LastExport | None,
-        histories: Iterator[tuple[RunRecord, Mapping[str, History]]],
+        histories: Iterator[_Read],
     ) -> None:
         self.trials: list[Row] = []
         self.rows = dict.fromkeys(_BY_TASK, 0)
@@ -349,6 +349,9 @@ class _Writing:
         """Return the rows of a trial from its metrics in the store, and note what came of it."""
         run, logged = next(self._histories)
         assert run is trial.run
+        if isinstance(logged, Unread):
+            self.left_out.append(LeftOut(run.name, run.id, logged.reason))
+            return {}  # and not known: the next export tries again
         self.read += 1
         known = Known(
             task=trial.row["task"],

@@ -4,7 +4,9 @@ MLflow does not say when a run was last written to, and runs that have ended can
 tells is how a run stands, its params and its tags, which are read each time, and the mark that the
 reader gives it: from a database, how many values its metrics have, since MLflow adds to them and
 never changes one; from a server, the last value of each metric. A server thus does not tell of a
-value that was logged afterwards for an earlier step; a full export finds it.
+value that was logged afterwards for an earlier step, and nothing else in MLflow's public interface
+does short of reading every history. So a run of which the latest was an hour old or less when it
+was read has no mark, and is read again; what comes later still, a full export finds.
 
 The export that follows takes what is unchanged from the files of the last one, and so comes to the
 same bytes as a full one. It does so only for the same store, studies, mapping file and versions,
@@ -63,7 +65,7 @@ class Known:
     Attributes:
         task: the task of its trial.
         said: a digest of all that the run says besides its metrics.
-        mark: the reader's mark of its metrics.
+        mark: the reader's mark of its metrics; None where they are to be read again in any case.
         values: how many metric values were read.
         relogged: how many of them gave way to one logged later for the same step.
         is_cut_short: whether its last evaluation was not whole yet.
@@ -72,7 +74,7 @@ class Known:
 
     task: str
     said: str
-    mark: str
+    mark: str | None
     values: int
     relogged: int = 0
     is_cut_short: bool = False
@@ -135,7 +137,9 @@ class LastExport:
     def known(self, run: RunRecord) -> Known | None:
         """Return what is known of a run that has not changed since."""
         known = self.runs.get(run.id)
-        if known is None or (known.mark, known.said) != (run.mark, said_by(run)):
+        if known is None or known.mark is None:
+            return None
+        if (known.mark, known.said) != (run.mark, said_by(run)):
             return None
         return known
 

@@ -21,6 +21,9 @@ from finetune.errors import SeedbedError
 _DATA: Final = "data"
 """The folder within a release that holds its tables."""
 
+_SCHEME: Final = "warehouse"
+"""What the names of files begin with that only a connection of DuckDB's knows."""
+
 
 class Place(Protocol):
     """Where a warehouse stands.
@@ -53,6 +56,10 @@ class Place(Protocol):
 
     def lock(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take from a connection all that it does not need to read the files."""
+        ...
+
+    def read_only(self) -> "Place":
+        """Return the same place, whose connections cannot write the files either, if they could."""
         ...
 
 
@@ -106,6 +113,10 @@ class Local:
         names = {name for path in paths for name in (str(path), glob.escape(str(path)))}
         _lock(connection, sorted(names))
 
+    def read_only(self) -> Place:
+        """Return the same folder, of which connections see nothing but the tables, to be read."""
+        return _ReadOnly(self.folder)
+
     def _paths(self, table: str) -> list[Path]:
         root = self.folder
         if (root / _DATA / table).is_dir():  # a release
@@ -113,6 +124,33 @@ class Local:
         if table == "trials":
             return [path for path in [root / file_of("trials", "")] if path.exists()]
         return sorted((root / table).glob(f"task=*/{table}.parquet"))
+
+
+class _ReadOnly(Local):
+    """A folder whose tables DuckDB reads by way of Python, which does not write; see `Place`."""
+
+    def files(self, table: str) -> list[str]:
+        """Return the files of a table, by names that only its connections know."""
+        return [f"{_SCHEME}://{name}" for name in self._named(table)]
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection that has the tables as a file system of their own."""
+        from analysis.table_filesystem import TableFilesystem
+
+        connection = _connect()
+        named = {
+            name: path for table in WAREHOUSE_TABLES for name, path in self._named(table).items()
+        }
+        connection.register_filesystem(TableFilesystem(_SCHEME, named))
+        return connection
+
+    def lock(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Let nothing be read but the tables, and nothing be set."""
+        _lock(connection, [file for table in WAREHOUSE_TABLES for file in self.files(table)])
+
+    def _named(self, table: str) -> Mapping[str, Path]:
+        paths = self._paths(table)
+        return {f"{table}/{number}.parquet": path.absolute() for number, path in enumerate(paths)}
 
 
 class Remote:
@@ -191,6 +229,10 @@ class Remote:
         """Let nothing be read but the tables, and nothing be set."""
         files = [file for table in WAREHOUSE_TABLES for file in self.files(table)]
         _lock(connection, files)
+
+    def read_only(self) -> Place:
+        """Return the same: what its connections can write, the keys say that they are given."""
+        return self
 
     def _glob(self, pattern: str) -> list[str]:
         try:

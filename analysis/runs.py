@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import ssl
+import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
+    from mlflow.exceptions import MlflowException
     from mlflow.store.entities import PagedList
     from numpy.typing import ArrayLike, NDArray
 
@@ -40,6 +43,9 @@ _MLFLOW_INFINITY: Final = np.finfo(np.float64).max
 
 _PAGE: Final = 1_000
 _SECONDS_TO_ANSWER: Final = 10.0
+
+_SECONDS_TO_SETTLE: Final = 3_600.0
+"""How long after the latest that a store tells of a run more is awaited that it may not tell of."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,8 @@ class RunRecord:
         tags: all its tags.
         metrics: the keys of its metrics, each with the highest step that it was logged at.
         values: how many metric values the store counts; None where it cannot be asked for that.
-        mark: a text that is another once anything else was logged, as far as the store can tell.
+        mark: a text that is another once anything else was logged, as far as the store can tell;
+            None where more is to be awaited that the store would not tell of.
     """
 
     id: str
@@ -70,7 +77,7 @@ class RunRecord:
     tags: Mapping[str, str]
     metrics: Mapping[str, int]
     values: int | None
-    mark: str
+    mark: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +137,17 @@ class History:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """What stands in place of a run's histories where they could not be read.
+
+    Attributes:
+        reason: why, in words for the user.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Counted:
     """What an earlier reading of a SQLite store found its metrics to be.
 
@@ -165,10 +183,11 @@ class RunReader(Protocol):
 
     def histories(
         self, runs: Iterable[RunRecord]
-    ) -> Iterator[tuple[RunRecord, Mapping[str, History]]]:
+    ) -> Iterator[tuple[RunRecord, Mapping[str, History] | Unread]]:
         """Yield each of the runs, in their order, with the whole history of each of its metrics.
 
-        What is logged after `runs` was called is not among it.
+        What is logged after `runs` was called is not among it. A run that cannot be read, where
+        others can, comes with the reason.
         """
         ...
 
@@ -178,7 +197,9 @@ class ClientReader:
 
     Nothing is created, migrated or written: a store that is not there, or that MLflow would have to
     change before reading it, is refused. A server that is busy or away for a moment is asked again,
-    ever more slowly, by MLflow's client.
+    ever more slowly, by MLflow's client. Where a history then still does not come, the store is
+    asked for something else: one that answers goes on being read without that run, one that does
+    not ends the reading.
 
     Args:
         store: a tracking URI: `sqlite:///…`, another database's, or `http(s)://…`.
@@ -189,8 +210,10 @@ class ClientReader:
     """
 
     def __init__(self, store: str, requests: int = 8) -> None:
+        self._uri = store
         self._store = shown(store)
         self._requests = requests
+        self._away: SeedbedError | None = None
         self.counted: Counted | None = None
         _silence_telemetry()
         _check_store(store)
@@ -210,9 +233,13 @@ class ClientReader:
 
     def histories(
         self, runs: Iterable[RunRecord]
-    ) -> Iterator[tuple[RunRecord, Mapping[str, History]]]:
-        """Yield each of the runs with the whole history of each of its metrics."""
-        with self._complaints(), ThreadPoolExecutor(self._requests) as pool:
+    ) -> Iterator[tuple[RunRecord, Mapping[str, History] | Unread]]:
+        """Yield each of the runs with the whole history of each of its metrics; see `RunReader`.
+
+        Raises:
+            SeedbedError: where the store does not answer any more.
+        """
+        with ThreadPoolExecutor(self._requests) as pool:
             waiting: deque[tuple[RunRecord, Mapping[str, Future[History]]]] = deque()
             try:
                 for run in runs:
@@ -231,7 +258,15 @@ class ClientReader:
         """Give back what the reader holds: nothing."""
 
     def _history(self, run: RunRecord, key: str) -> History:
-        logged = self._client.get_metric_history(run.id, key)
+        from mlflow.exceptions import MlflowException
+
+        if self._away is not None:
+            raise self._away  # it need not be found out again, which takes minutes
+        try:
+            logged = self._client.get_metric_history(run.id, key)
+        except MlflowException as error:
+            self._check_answers()
+            raise _UnreadError(f"its {key} could not be read ({self._reason(error)})") from error
         history = History.from_logged(
             [metric.step for metric in logged],
             [metric.timestamp for metric in logged],
@@ -239,6 +274,20 @@ class ClientReader:
         )
         # The run may have gone on since it was listed, and not all of its metrics as far.
         return history.up_to(run.metrics[key])
+
+    def _check_answers(self) -> None:
+        """Check that the store still answers.
+
+        Raises:
+            SeedbedError: where it does not.
+        """
+        try:
+            _check_store(self._uri)
+            with self._complaints():
+                self._client.search_experiments(max_results=1)
+        except SeedbedError as away:
+            self._away = away
+            raise
 
     def _experiments(self, others: Callable[[str], bool]) -> Iterator[Experiment]:
         for experiment in _all_pages(
@@ -268,12 +317,24 @@ class ClientReader:
         try:
             yield
         except MlflowException as error:
-            reason = str(error).splitlines()[0].rstrip(".")
             raise SeedbedError(
-                f"MLflow could not read {self._store}: {reason}. "
+                f"MLflow could not read {self._store}: {self._reason(error)}. "
                 "Check that this is the store of your runs, and that you may read it."
             ) from error
 
+    def _reason(self, error: MlflowException) -> str:
+        """Return what MLflow complains of: the cause where it names one, and never a password."""
+        text = str(error).splitlines()[0].replace(self._uri.rstrip("/"), self._store.rstrip("/"))
+        cause = _CAUSE.search(text)
+        return (cause[1] if cause else text).rstrip(".")
+
+
+class _UnreadError(Exception):
+    """A history could not be read."""
+
+
+_CAUSE: Final = re.compile(r"""\(Caused by \w+\(["'](.+)["']\)\)$""")
+"""What is wrong, at the end of what urllib3 says when it has asked often enough."""
 
 _HAS_TRIAL: Final = f"tags.`{TAG_TRIAL_ID}` LIKE '%'"
 """A filter of MLflow's: runs that have the tag."""
@@ -290,6 +351,8 @@ def _all_pages(page: Callable[[str | None], PagedList[_Item]]) -> Iterator[_Item
 
 def _record(run: Run, experiment: str) -> RunRecord:
     latest = sorted((m.key, m.step, m.timestamp, m.value) for m in run.data.to_proto().metrics)
+    times = [run.info.start_time, run.info.end_time or 0, *(at for _, _, at, _ in latest)]
+    is_settled = max(times) / 1000 < time.time() - _SECONDS_TO_SETTLE
     return RunRecord(
         id=run.info.run_id,
         name=run.info.run_name or run.info.run_id,
@@ -301,14 +364,17 @@ def _record(run: Run, experiment: str) -> RunRecord:
         tags=run.data.tags,
         metrics={key: step for key, step, *_ in latest},
         values=None,
-        mark=hashlib.sha256(repr(latest).encode()).hexdigest(),
+        mark=hashlib.sha256(repr(latest).encode()).hexdigest() if is_settled else None,
     )
 
 
 def _awaited(
     run: RunRecord, histories: Mapping[str, Future[History]]
-) -> tuple[RunRecord, Mapping[str, History]]:
-    return run, {key: history.result() for key, history in histories.items()}
+) -> tuple[RunRecord, Mapping[str, History] | Unread]:
+    try:
+        return run, {key: history.result() for key, history in histories.items()}
+    except _UnreadError as fault:
+        return run, Unread(str(fault))
 
 
 # ── Stores ───────────────────────────────────────────────────────────────────────────────────────

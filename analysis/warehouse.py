@@ -189,21 +189,23 @@ class Warehouse:
     def _open(self) -> None:
         self._moment = self._place.moment()
         self.manifest = _read_manifest(self._place)
-        self._connection = self._connect()
+        # Of the statements that it is given, `query` looks at each.
+        self._connection = self._connect(self._place)
 
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        connection = self._place.connect()
-        _define_views(connection, self._place)
+    @staticmethod
+    def _connect(to: Place) -> duckdb.DuckDBPyConnection:
+        connection = to.connect()
+        _define_views(connection, to)
         return connection
 
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Return a connection of DuckDB's with all tables and views, for whoever wants to go on.
 
         It is of the export that stands there now. It can make tables of its own, in memory. It
-        opens no file but the tables', and no setting of it can be changed. Unlike `query` it takes
-        any statement: whoever copies over a table's own file by its name does so.
+        opens no file but the tables', those only to read, and no setting of it can be changed.
+        On `s3://` it can do to the tables' files what the keys in the environment allow.
         """
-        return self._of_one_export(self._connect)
+        return self._of_one_export(lambda: self._connect(self._place.read_only()))
 
     def query(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> pa.Table:
         """Put a question to the tables and views.

@@ -1,12 +1,24 @@
 """Leaving MLflow and asking what came out: `export`, `query`, `sql`."""
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from finetune.cli import options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_FIRST_LINE = 5.0
+"""Seconds after which plain lines say how far an export is."""
+
+_LINES_EVERY = 30.0
+"""Seconds between the lines after that."""
 
 
 class Format(StrEnum):
@@ -66,37 +78,68 @@ def export_store(
     Raises:
         SeedbedError: where there is nothing to export.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
     from analysis.export import export as export_to
     from analysis.other_trainers import OtherTrainer
     from finetune.cli import display
 
     screen, errors = display.console(), display.console(err=True)
     other = OtherTrainer.read(mapping) if mapping else None
-    columns = (TextColumn("Reading runs"), BarColumn(), MofNCompleteColumn(), Remaining())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        runs = bar.add_task("runs", total=None)
+    with _following(errors) as progress:
         summary = export_to(
-            store,
-            warehouse,
-            studies=studies,
-            mapping=other,
-            full=full,
-            progress=lambda done, total: bar.update(runs, completed=done, total=total),
+            store, warehouse, studies=studies, mapping=other, full=full, progress=progress
         )
     screen.print(
         f"{summary.trials} trials, {summary.evaluations} evaluations, {summary.train_steps} "
         f"training steps → {warehouse}"
     )
     if summary.read < summary.trials:
-        screen.print(f"[dim]{summary.read} runs were new or had changed.[/]")
+        screen.print(f"[dim]{summary.read} runs were new or may have changed.[/]")
     if summary.superseded:
         screen.print(f"[dim]{summary.superseded} earlier runs of the same trials left out.[/]")
     for run in summary.left_out:
         errors.print(f"Left out {run}", markup=False)
     return not summary.left_out
+
+
+@contextmanager
+def _following(screen: "Console") -> Iterator[Callable[[int, int], None]]:
+    """Show how many runs are read, while the block runs: a bar on a terminal, else plain lines."""
+    if not screen.is_terminal:
+        yield ReadingLines(screen)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (TextColumn("Reading runs"), BarColumn(), MofNCompleteColumn(), Remaining())
+    with Progress(*columns, console=screen, transient=True) as bar:
+        runs = bar.add_task("runs", total=None)
+        yield lambda done, total: bar.update(runs, completed=done, total=total)
+
+
+class ReadingLines:
+    """A line now and then that says how many runs are read; none where it is soon over.
+
+    Args:
+        screen: where to.
+        clock: seconds, from any beginning.
+    """
+
+    def __init__(self, screen: "Console", clock: Callable[[], float] = time.monotonic) -> None:
+        self._screen = screen
+        self._clock = clock
+        self._began = clock()
+        self._next = self._began + _FIRST_LINE
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take in that so many runs are read, of so many."""
+        from finetune.cli.display import duration
+
+        now = self._clock()
+        if now < self._next or done == total:
+            return
+        self._next = now + _LINES_EVERY
+        left = (now - self._began) / done * (total - done)
+        self._screen.print(f"[{done}/{total}] runs read, about {duration(left)} left", markup=False)
 
 
 def query(

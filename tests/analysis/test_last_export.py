@@ -16,12 +16,14 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric
+from mlflow.exceptions import MlflowException
 
 from analysis.export import ExportSummary, export, export_from
 from analysis.last_export import FILE, LastExport
 from analysis.runs import ClientReader
 from analysis.warehouse import Warehouse
 from finetune.contract import METRIC_TRAIN_LOSS, TAG_STATUS, Status, experiment_name
+from finetune.errors import SeedbedError
 from tests.logged_runs import BEGINNING, Run, contents, log
 
 # SQLAlchemy 2.1 warns of something in MLflow's models, once, when MLflow opens its first store.
@@ -55,6 +57,12 @@ class Study:
 
     def export(self, *, full: bool = False) -> ExportSummary:
         return export(self.uri, self.warehouse, full=full)
+
+    def export_by_client(self, *, full: bool = False) -> ExportSummary:
+        """Export as from a server: through MLflow's client."""
+        last = None if full else LastExport.load(self.warehouse, "x")
+        with closing(ClientReader(self.uri)) as reader:
+            return export_from(reader, self.uri, self.warehouse, last=last, of="x")
 
     def full(self) -> dict[str, bytes]:
         """Return what a full export of the store comes to."""
@@ -227,16 +235,112 @@ def test_a_run_that_stays_broken_costs_nothing_but_its_mention(study: Study) -> 
 
 
 def test_through_a_client_too_only_what_changed_is_read(study: Study) -> None:
-    def through_client() -> ExportSummary:
-        last = LastExport.load(study.warehouse, "x")
-        with closing(ClientReader(study.uri)) as reader:
-            return export_from(reader, study.uri, study.warehouse, last=last, of="x")
-
-    assert through_client().read == 6
-    assert through_client().read == 0
+    assert study.export_by_client().read == 6
+    assert study.export_by_client().read == 0
     a_step_of_a_trial_that_runs(study)
-    assert through_client().read == 1
+    assert study.export_by_client().read == 1
     assert contents(study.warehouse) == study.full()
+
+
+def test_through_a_client_a_later_value_of_an_earlier_step_waits_for_a_full_export(
+    study: Study,
+) -> None:
+    """As docs/warehouse.md says: a client is told the last value of each metric, and no count."""
+    study.export_by_client()
+    an_earlier_step_of_a_finished_trial(study)
+
+    assert study.export_by_client().read == 0
+    assert study.export_by_client(full=True).read == 6
+    assert contents(study.warehouse) == study.full()
+
+
+def test_through_a_client_a_run_touched_within_the_hour_is_read_again(study: Study) -> None:
+    now = time.time_ns() // 1_000_000
+    study.log(Run(task="rte", do_seed=4, started_at=now - 30 * 60_000))
+    study.log(Run(task="rte", do_seed=5, started_at=now - 90 * 60_000))
+    assert study.export_by_client().read == 8
+
+    # Of which neither its last value nor how it stands tells.
+    study.client.log_metric(study.runs["rte", 4], METRIC_TRAIN_LOSS, 0.3, now, 3)
+
+    assert study.export_by_client().read == 1
+    assert contents(study.warehouse) == study.full()
+
+
+def test_through_a_client_a_run_is_read_once_more_after_it_has_settled(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns() // 1_000_000
+    study.log(Run(task="rte", do_seed=4, started_at=now))
+    study.export_by_client()
+    study.client.log_metric(study.runs["rte", 4], METRIC_TRAIN_LOSS, 0.3, now, 3)
+
+    monkeypatch.setattr("analysis.runs._SECONDS_TO_SETTLE", -3_600.0)  # as if it were later
+
+    assert study.export_by_client().read == 1
+    assert study.export_by_client().read == 0
+    assert contents(study.warehouse) == study.full()
+
+
+# ── What cannot be read ──────────────────────────────────────────────────────────────────────────
+def test_a_run_that_a_store_does_not_give_is_named_and_tried_again(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study.export_by_client()
+    for do_seed in (2, 3):
+        study.client.log_metric(study.runs["rte", do_seed], METRIC_TRAIN_LOSS, 0.3, BEGINNING, 7)
+    refused = study.runs["rte", 2]
+    read = MlflowClient.get_metric_history
+
+    def refuse(client: MlflowClient, run_id: str, key: str) -> list[Metric]:
+        if (run_id, key) == (refused, METRIC_TRAIN_LOSS):
+            raise MlflowException(
+                "API request to x failed with exception HTTPConnectionPool(host='x', port=80): "
+                "Max retries exceeded (Caused by ResponseError('too many 503 error responses'))"
+            )
+        return read(client, run_id, key)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, "get_metric_history", refuse)
+        for _ in range(2):
+            summary = study.export_by_client()
+
+            reason = "its train/loss could not be read (too many 503 error responses)"
+            assert [(run.run_id, run.reason) for run in summary.left_out] == [(refused, reason)]
+            assert summary.trials == 5
+            warehouse = Warehouse(study.warehouse)
+            assert [run["reason"] for run in warehouse.manifest["source"]["left_out"]] == [reason]
+            there = warehouse.query("select do_seed from trials where task = 'rte' order by 1")
+            assert there["do_seed"].to_pylist() == [1, 3]
+
+    summary = study.export_by_client()
+    assert (summary.read, summary.left_out) == (1, ())
+    assert contents(study.warehouse) == study.full()
+
+
+def test_a_store_that_goes_away_ends_the_export_and_leaves_the_last_one(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study.export_by_client()
+    before = contents(study.warehouse)
+    for run in study.runs.values():
+        study.client.log_metric(run, METRIC_TRAIN_LOSS, 0.3, BEGINNING, 7)
+    file = Path(study.uri.removeprefix("sqlite:///"))
+    asked = []
+
+    def go_away(client: MlflowClient, run_id: str, key: str) -> list[Metric]:
+        asked.append(run_id)
+        if file.exists():
+            file.rename(file.with_suffix(".away"))
+        raise MlflowException("unable to open database file")
+
+    monkeypatch.setattr(MlflowClient, "get_metric_history", go_away)
+    with pytest.raises(SeedbedError, match="There is no tracking store at"):
+        study.export_by_client()
+
+    assert contents(study.warehouse) == before
+    assert not list(study.folder.glob(".*")), "nothing is left beside it"
+    assert len(asked) <= 8, "what was not asked for yet is not asked for any more"
 
 
 # ── When all is read anew ────────────────────────────────────────────────────────────────────────

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from random import Random
+from typing import NoReturn
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from analysis.database import DatabaseReader
 from analysis.runs import ClientReader, History, shown
@@ -192,3 +195,21 @@ def test_a_password_is_never_shown() -> None:
 
     assert shown(uri) == "postgresql://me:***@localhost:5432/runs"
     assert shown("sqlite:///a.db") == "sqlite:///a.db"
+
+
+def test_a_password_is_not_shown_in_what_mlflow_complains_of(
+    other_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = other_server.replace("//", "//me:s3cret@") + "/"
+    reader = ClientReader(uri)
+
+    def time_out(*_: object, **__: object) -> NoReturn:
+        raise MlflowException(f"API request to {uri}api/2.0 failed with timeout exception 120 s.")
+
+    monkeypatch.setattr(MlflowClient, "search_experiments", time_out)
+    with pytest.raises(SeedbedError) as refused:
+        reader.runs()
+
+    assert "s3cret" not in str(refused.value)
+    assert "//me:***@127.0.0.1" in str(refused.value)
+    assert "failed with timeout exception 120 s. Check that" in str(refused.value)

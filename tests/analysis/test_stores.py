@@ -26,10 +26,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
+from mlflow.entities import Metric
 
 from analysis.database import DatabaseReader
 from analysis.export import ExportSummary, export, export_from
-from analysis.runs import ClientReader
+from analysis.runs import ClientReader, Unread
 from analysis.warehouse import Warehouse
 from finetune.contract import (
     METRIC_BEST_SCORE,
@@ -37,12 +38,15 @@ from finetune.contract import (
     METRIC_LOSS,
     METRIC_SCORE,
     METRIC_TRAIN_LOSS,
+    TAG_TRIAL_ID,
     Status,
     experiment_name,
 )
 from finetune.errors import SeedbedError
 from tests.logged_runs import (
+    BEGINNING,
     BROKEN,
+    LONG,
     RUNNING,
     SPECIAL,
     TRIALS_IN_STORE,
@@ -218,7 +222,11 @@ def test_the_way_is_chosen_by_the_store(
 
 
 class Busy:
-    """Stands before a server, and answers every third request with "service unavailable".
+    """Stands before a server, and answers some requests with "service unavailable".
+
+    Args:
+        server: where requests are passed on to.
+        refuses: says by the number of a request, from 1, and its path whether it is not passed on.
 
     Attributes:
         address: where it stands.
@@ -226,7 +234,7 @@ class Busy:
         most: how many requests were under way at the same time, at most.
     """
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, refuses: Callable[[int, str], bool]) -> None:
         self.refused = self.most = self._asked = self._under_way = 0
         lock = threading.Lock()
 
@@ -236,7 +244,7 @@ class Busy:
             def do_GET(handler) -> None:  # noqa: N805
                 with lock:
                     self._asked += 1
-                    is_refused = self._asked % 3 == 0
+                    is_refused = refuses(self._asked, handler.path)
                     self.refused += is_refused
                     self._under_way += 1
                     self.most = max(self.most, self._under_way)
@@ -274,20 +282,72 @@ class Busy:
         self._server.server_close()
 
 
-@pytest.mark.slow
-def test_a_server_that_is_busy_is_asked_again_by_several_at_a_time(
-    server: str, sqlite_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have MLflow's client ask again without the pauses that it makes."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0.1")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick_retries")
+def test_a_server_that_is_busy_is_asked_again_by_several_at_a_time(
+    server: str, sqlite_store: str, tmp_path: Path
+) -> None:
     expected = export_through(DatabaseReader, sqlite_store, tmp_path / "expected")
 
-    with closing(Busy(server)) as busy:
+    with closing(Busy(server, lambda number, _: number % 3 == 0)) as busy:
         found = export_through(ClientReader, busy.address, tmp_path / "found")
 
     assert contents(found.folder) == contents(expected.folder)
     assert busy.refused > 20
     assert 2 <= busy.most <= 8
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick_retries")
+def test_a_run_that_a_server_never_gives_is_named_and_the_others_exported(
+    server: str, tmp_path: Path
+) -> None:
+    [refused] = [
+        run for run in ClientReader(server).runs() if run.tags[TAG_TRIAL_ID] == LONG.trial_id
+    ]
+
+    with closing(Busy(server, lambda _, path: "get-history" in path and refused.id in path)) as it:
+        summary = export_through(ClientReader, it.address, tmp_path / "warehouse")
+
+    assert it.refused > len(refused.metrics), "it was asked again"
+    left_out = {run.run_id: run.reason for run in summary.left_out}
+    assert left_out[refused.id].endswith("could not be read (too many 503 error responses)")
+    assert len(left_out) == 2, "and the broken one"
+    assert summary.trials == len(TRIALS_IN_STORE) - 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick_retries")
+def test_a_server_that_goes_away_ends_the_export_and_leaves_the_last_one(
+    server: str, tmp_path: Path
+) -> None:
+    folder = export_through(ClientReader, server, tmp_path / "warehouse").folder
+    before = contents(folder)
+    asked: list[str] = []
+
+    def goes_away(_: int, path: str) -> bool:
+        asked.append(path)
+        return len([path for path in asked if "get-history" in path]) > 20
+
+    with (
+        closing(Busy(server, goes_away)) as busy,
+        pytest.raises(SeedbedError) as ended,
+    ):
+        export_through(ClientReader, busy.address, folder)
+
+    assert str(ended.value) == (
+        f"MLflow could not read {busy.address}: too many 503 error responses. "
+        "Check that this is the store of your runs, and that you may read it."
+    )
+    assert contents(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["warehouse"]
 
 
 # ── What is logged while a store is read ─────────────────────────────────────────────────────────
@@ -379,8 +439,31 @@ def test_what_is_logged_after_the_runs_were_listed_waits_for_the_next_export(
 
     run = Run(status=Status.RUNNING)
     for histories in found:
+        assert not isinstance(histories, Unread)
         assert sum(map(len, histories.values())) == len(run.logged())
         assert "new" not in histories
+
+
+@pytest.mark.slow
+def test_postgresql_tells_of_a_later_value_of_an_earlier_step(
+    postgresql_store: str, tmp_path: Path
+) -> None:
+    """As SQLite does, see `test_last_export`: so the next export reads the run again."""
+    client = MlflowClient(postgresql_store)
+    # It has no trials, so that the other claims about this store do not see it.
+    experiment = client.create_experiment("marked", str(tmp_path))
+    run = client.create_run(experiment).info.run_id
+    client.log_batch(run, [Metric("loss", 0.5, BEGINNING + step, step) for step in (1, 2)])
+
+    def mark() -> str | None:
+        with closing(DatabaseReader(postgresql_store)) as reader:
+            return next(each.mark for each in reader.runs(lambda name: name == "marked")
+                        if each.id == run)  # fmt: skip
+
+    before = mark()
+    assert mark() == before
+    client.log_batch(run, [Metric("loss", 0.4, BEGINNING - 1, 1)])
+    assert mark() != before
 
 
 @pytest.mark.parametrize("has_wal", [True, False], ids=["wal", "no wal"])

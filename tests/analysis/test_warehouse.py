@@ -285,6 +285,7 @@ def test_whatever_reads_is_answered(sql: str, synthetic_warehouse: Warehouse) ->
     "sql",
     [
         "copy trials to '{folder}/trials.parquet'",
+        "copy trials to '{folder}/trials.parquet' (use_tmp_file false)",
         "copy (pivot trials on status using count(*)) to '{folder}/trials.parquet'",
         "/* select */ copy trials to '{folder}/trials.parquet'",
         "explain analyze copy trials to '{folder}/trials.parquet'",
@@ -342,6 +343,10 @@ def test_nothing_but_the_tables_can_be_read(sql: str, copy: Path, tmp_path: Path
     [
         "copy (select 1) to '{folder}/new.csv'",
         "copy trials to '{warehouse}/trials.parquet'",
+        "copy trials to '{warehouse}/trials.parquet' (use_tmp_file false)",
+        "copy trials to 'warehouse://trials/0.parquet'",
+        "copy trials to 'warehouse://trials/0.parquet' (use_tmp_file false)",
+        "copy trials to 'warehouse://trials/1.parquet' (use_tmp_file false)",
         "copy (select 1) to '{warehouse}/new.parquet'",
         "export database '{folder}/all'",
         "attach '{folder}/new.db'",
@@ -374,7 +379,9 @@ def test_a_connection_has_all_tables_and_views_and_makes_tables_in_memory(
 
         assert named == {*names(), "best"}
         for name in names():
-            connection.execute(f"from {name}").fetchall()
+            sql = f"from {name} order by all"
+            found = connection.sql(sql).to_arrow_table().to_pylist()
+            np.testing.assert_equal(found, synthetic_warehouse.query(sql).to_pylist())
 
 
 def test_too_much_for_memory_is_refused_and_not_written_to_disk(
