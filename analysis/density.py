@@ -38,11 +38,12 @@ class Density:
     values: NDArray[np.float64]
 
 
-def compute(values: ArrayLike) -> Density | None:
+def compute(values: ArrayLike, *, lowest: float = -np.inf) -> Density | None:
     """Return the density of some values, of the width that `width_of` gives.
 
     Args:
         values: float[n], finite.
+        lowest: what no value can be below: the curve is cut there, and not made higher for it.
 
     Returns:
         The density; None where all values are equal or there is but one, for which there is no
@@ -51,11 +52,11 @@ def compute(values: ArrayLike) -> Density | None:
     Raises:
         ValueError: where a value is not finite.
     """
-    (found,) = compute_alike([values])
+    (found,) = compute_alike([values], lowest=lowest)
     return found
 
 
-def compute_alike(groups: Sequence[ArrayLike]) -> list[Density | None]:
+def compute_alike(groups: Sequence[ArrayLike], *, lowest: float = -np.inf) -> list[Density | None]:
     """Return the densities of several groups, all of one width so that they can be compared.
 
     It is the geometric mean of the groups' own widths: a group of two modes has a large one, that
@@ -64,6 +65,7 @@ def compute_alike(groups: Sequence[ArrayLike]) -> list[Density | None]:
 
     Args:
         groups: of finite values, one or more each.
+        lowest: as for `compute`.
 
     Returns:
         For each its density; None for all where none has a width.
@@ -78,7 +80,7 @@ def compute_alike(groups: Sequence[ArrayLike]) -> list[Density | None]:
     if not widths:
         return [None] * len(known)
     width = float(np.exp(np.mean(np.log(widths))))
-    return [_density(values, width) for values in known]
+    return [_density(values, width, lowest) for values in known]
 
 
 def width_of(values: NDArray[np.float64]) -> float:
@@ -103,7 +105,8 @@ def width_of(values: NDArray[np.float64]) -> float:
     return float(1.059 * spread * values.size ** (-1 / 5))
 
 
-def _density(values: NDArray[np.float64], width: float) -> Density:
-    at = np.linspace(values[0] - _TAILS * width, values[-1] + _TAILS * width, _POINTS)
+def _density(values: NDArray[np.float64], width: float, lowest: float) -> Density:
+    begin = max(values[0] - _TAILS * width, lowest)
+    at = np.linspace(begin, values[-1] + _TAILS * width, _POINTS)
     heights = stats.norm.pdf(at[:, None], loc=values, scale=width).mean(axis=1)
     return Density(at, heights, width, values)

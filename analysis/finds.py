@@ -350,7 +350,7 @@ def _hypergeometric(
     possible = (hits <= marked) & (misses >= 0) & (misses <= total - marked) & (drawn <= total)
 
     def log_ways(of: int, chosen: Counts) -> Floats:
-        inside = np.clip(chosen, 0, of)
+        inside = np.minimum(np.maximum(chosen, 0), of)  # np.clip takes thrice as long
         return np.asarray(log_factorial[of] - log_factorial[inside] - log_factorial[of - inside])
 
     log_chance = log_ways(marked, hits) + log_ways(total - marked, misses) - log_ways(total, drawn)

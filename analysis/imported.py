@@ -60,6 +60,7 @@ def import_table(
     columns: Mapping[str, str] | None = None,
     values: Mapping[str, str] | None = None,
     percent: bool = False,
+    names: str | None = None,
 ) -> ImportSummary:
     """Read a table of trials and write them into a warehouse, as a study.
 
@@ -71,6 +72,7 @@ def import_table(
             does not tell.
         values: by field a value for all rows, such as the task; it goes before a column.
         percent: whether scores are in percent; the warehouse has them from 0 to 1.
+        names: how the runs are named, with fields in braces, where no column tells these fields.
 
     Raises:
         SeedbedError: where the file cannot be read, a field that a trial needs has no column, or
@@ -78,10 +80,14 @@ def import_table(
             written then. Also where the folder is something else than a warehouse of imports.
     """
     others = _other_studies(folder, study)
-    table = trial_table.read(path, columns=columns or {}, values=values or {}, percent=percent)
+    table = trial_table.read(
+        path, columns=columns or {}, values=values or {}, percent=percent, names=names
+    )
     made = datetime.fromtimestamp(path.stat().st_mtime, tz=UTC).replace(microsecond=0)
     trials = _trials(table, study, made)
     source = {"file": path.name, "columns": table.columns, "values": dict(values or {})}
+    if names is not None:
+        source["names"] = names
     _write(folder, study, trials, others, source)
     return ImportSummary(
         folder=folder,
@@ -221,6 +227,8 @@ def _trial(
     row["best_score"] = None if score is None or np.isnan(score) else score
     best = -np.inf
     for each in evaluations:
+        if each["epoch"] is None and row["steps_per_epoch"]:
+            each["epoch"] = each["step"] / row["steps_per_epoch"]
         if each["score"] > best:
             best = each["score"]
             row |= {"best_score": best, "best_step": each["step"]}

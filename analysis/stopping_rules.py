@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from analysis.bootstrap import interval, units
-from analysis.early_stopping import POINTS, evaluation_at, recommend
+from analysis.early_stopping import POINTS, evaluation_at, recommend, recommend_each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.bootstrap import Over
-    from analysis.early_stopping import Recommendation
+    from analysis.early_stopping import EarlyStopping, Recommendation
     from analysis.progress import Progress
 
     Floats = NDArray[np.float64]
@@ -136,6 +136,7 @@ def compute(
     draws: int = 10_000,
     repetitions: int = 200,
     confidence: float = 0.95,
+    stopping: EarlyStopping | None = None,
 ) -> StoppingRules:
     """Return what each rule is expected to find with a budget.
 
@@ -151,6 +152,7 @@ def compute(
         draws: how often each rule is simulated for its mean; a fortieth as often in each resample.
         repetitions: how many resamples.
         confidence: of the intervals, between 0 and 1.
+        stopping: what `early_stopping.compute` has found for this budget among others, if known.
 
     Raises:
         ValueError: where the budget is not from 1 to the number of trials.
@@ -159,7 +161,7 @@ def compute(
     if not 1 <= budget <= trials:
         raise ValueError(f"budget must be from 1 to the number of trials, {trials}; got {budget}")
     cells = _cells(progress)
-    plans, left_out = _plans(progress, budget, points, cells)
+    plans, left_out = _plans(progress, budget, points, cells, stopping)
     columns = _columns(progress, points)
     mean = _simulated(progress, plans, columns, _everything(trials, cells), rng, draws)
 
@@ -193,7 +195,11 @@ def compute(
 
 # ── Plans ────────────────────────────────────────────────────────────────────────────────────────
 def _plans(
-    progress: Progress, budget: int, points: int, cells: Counts | None
+    progress: Progress,
+    budget: int,
+    points: int,
+    cells: Counts | None,
+    stopping: EarlyStopping | None,
 ) -> tuple[list[Plan], dict[Rule, str]]:
     """Return the plan of each rule that the trials allow, full training first; and the others."""
     trials = len(progress)
@@ -207,7 +213,7 @@ def _plans(
         )
     else:
         plans.append(_of(advice, "t/f/p, the paper's advice", points))
-    learnt = recommend(budget, progress, points=points)
+    (learnt,) = recommend_each([budget], progress, points=points, stopping=stopping)
     if learnt.is_papers:
         left_out["t/f/p, learnt here"] = f"{trials} trials are too few to learn from"
     else:
@@ -324,10 +330,11 @@ def _simulated(
     best, final = progress.best, progress.final
     trials = population.ravel()
     found = np.zeros(len(plans))
+    most = max((plan.started for plan in plans if plan.rungs and plan.seeds is None), default=1)
     for begin in range(0, draws, _DRAWS_AT_ONCE):
         size = min(_DRAWS_AT_ONCE, draws - begin)
         # Rules that draw trials draw the same: what one has by luck the other has too.
-        order = np.argsort(rng.random((size, len(trials))), axis=1)
+        order = _first_of_order(rng.random((size, len(trials))), most)
         for place, plan in enumerate(plans):
             if not plan.rungs:
                 continue
@@ -351,6 +358,13 @@ def _simulated(
             )
             found[place] = curve.mean[-1]
     return found
+
+
+def _first_of_order(keys: Floats, most: int) -> Counts:
+    """Return the places of the lowest keys of each row in order, int64[rows, most]."""
+    lowest = np.argpartition(keys, most - 1, axis=1)[:, :most]
+    order = np.argsort(np.take_along_axis(keys, lowest, axis=1), axis=1)
+    return np.take_along_axis(lowest, order, axis=1)
 
 
 _DRAWS_AT_ONCE = 2_000

@@ -24,22 +24,24 @@ class TaskSummary:
     Attributes:
         task: name of the task.
         metric: its own metric.
-        majority_baseline: score of predicting the most frequent label; None for regression.
-        labels: number of classes; 1 for regression.
+        majority_baseline: score of predicting the most frequent label; None for regression, and
+            where trials of another trainer do not say it.
+        labels: number of classes; 1 for regression. This and the sizes are None where trials of
+            another trainer do not say them.
         train_examples: size of the training set.
         validation_examples: size of the validation set.
         trials: how many trials there are of each status; statuses without any are not there.
         scored: how many complete trials have a score.
-        at_baseline: how many of these never scored above the majority baseline; None for
-            regression.
+        at_baseline: how many of these never scored above the majority baseline; None where none
+            is known.
     """
 
     task: str
     metric: str
     majority_baseline: float | None
-    labels: int
-    train_examples: int
-    validation_examples: int
+    labels: int | None
+    train_examples: int | None
+    validation_examples: int | None
     trials: Mapping[Status, int]
     scored: int
     at_baseline: int | None
@@ -48,7 +50,7 @@ class TaskSummary:
     def share_at_baseline(self) -> float | None:
         """Share of the complete trials that never scored above the majority baseline.
 
-        None for regression and where no trial is complete.
+        None where no baseline is known and where no trial is complete.
         """
         if self.at_baseline is None or not self.scored:
             return None

@@ -2,7 +2,8 @@
 
 A row is a trial, or an evaluation of one where the table says at which step it was made. Which
 column is what is found by name (`wi_seed`, `params.wi_seed`, `config/wi_seed`, as MLflow and W&B
-write them) or told; what no column holds can be told as a value for all rows.
+write them) or told; what no column holds can be told as a value for all rows, or read from the
+names of the runs.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from analysis.run_names import RunNames, is_panel, name_column, unfolded, with_names_told
 from finetune.contract import EVALUATIONS, TASK_METRICS, TRIALS, Column, Status
 from finetune.errors import SeedbedError
 
@@ -24,8 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    Lines = Sequence[tuple[str, Mapping[str, str]]]
-    """Where each row stands, for messages, and its cells by column."""
+    from analysis.run_names import Lines
 
 OF_EVALUATION: Final = {
     column.name: column
@@ -88,7 +89,12 @@ class TrialTable:
 
 
 def read(
-    path: Path, *, columns: Mapping[str, str], values: Mapping[str, str], percent: bool
+    path: Path,
+    *,
+    columns: Mapping[str, str],
+    values: Mapping[str, str],
+    percent: bool,
+    names: str | None = None,
 ) -> TrialTable:
     """Read a table of trials or of their evaluations.
 
@@ -97,12 +103,23 @@ def read(
         columns: by field (`FIELDS`) the column that holds it, where its name does not tell.
         values: by field a value for all rows; it goes before a column.
         percent: whether scores are in percent; what is returned has them from 0 to 1.
+        names: how the runs are named, with fields in braces (`analysis.run_names.RunNames`), where
+            their names tell what no column does.
 
     Raises:
         SeedbedError: where the file cannot be read, a field that a trial needs has no column, or
             rows say what cannot be; the message has all faults with their lines.
     """
     header, lines = _read(path)
+    if twice := _twice(header):
+        faults = [f"it has two columns {name!r}" for name in sorted(twice)]
+        raise cannot_be_imported(path, faults)
+    if is_panel(header):
+        header, lines = unfolded(header, lines)
+    if names is not None:
+        header, lines, faults = with_names_told(header, lines, RunNames(names, FIELDS))
+        if faults:
+            raise cannot_be_imported(path, faults)
     found = _columns(path, header, dict(columns), values)
     rows, without_score = _rows(path, lines, found, values, percent)
     return TrialTable(
@@ -185,7 +202,6 @@ def _columns(
         for field, column in columns.items()
         if column not in header
     ]
-    faults += [f"it has two columns {name!r}" for name in sorted(_twice(header))]
 
     by_field: dict[str, list[str]] = defaultdict(list)
     for name in header:
@@ -201,9 +217,16 @@ def _columns(
             )
         elif by_field[field]:
             columns[field] = by_field[field][0]
+    # A score is never in the name.
+    in_names = {*REQUIRED} - {"score"} if name_column(header) else set()
     faults += [
         f"no column is named as its {field}: say which is (as --column {field}=NAME), or what it "
         f"is in all rows (as --value {field}=…)"
+        + (
+            f", or where the runs' names have it (as --names '…{{{field}}}…')"
+            if field in in_names
+            else ""
+        )
         for field in REQUIRED
         if field not in columns and field not in values
     ]

@@ -48,7 +48,7 @@ class SeedDeviations:
     @property
     def density(self) -> Density | None:
         """Where these deviations lie (Fig. 8); None where there are not two different ones."""
-        return density.compute(self.known)
+        return density.compute(self.known, lowest=0.0)
 
     @property
     def known(self) -> NDArray[np.float64]:

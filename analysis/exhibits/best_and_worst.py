@@ -215,7 +215,8 @@ def densities_of_deviations(subject: Subject, task: str) -> Finding:
         over="seeds: one deviation for each, over the trials that share it",
         how=(
             "Kernel density estimates (Gaussian, Scott's rule) of the standard deviations of the "
-            "trials that share a WI seed, and of those that share a DO seed; each is a tick below."
+            "trials that share a WI seed, and of those that share a DO seed; each is a tick below. "
+            "Curves are cut at 0, below which no deviation is."
         ),
         source=subject.sql("trial_scores", task=task),
         data=table(

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from analysis import expected_performance, training_curves
 from analysis.exhibits.exhibit import NO_UNCERTAINTY, CannotSay, Finding, Subject, of_task
-from analysis.exhibits.text import count, plus_minus, score_text, table, trials_text
+from analysis.exhibits.text import (
+    count,
+    epochs_unknown,
+    plus_minus,
+    score_text,
+    table,
+    trials_text,
+)
 from analysis.figures import draw_expected_performance, draw_training_curves
 from analysis.figures.training_curves import curve_gid
 from analysis.scores import REGIMES, Regime, TrialScores, metric_title, trial_scores
@@ -124,6 +132,8 @@ def courses(subject: Subject, task: str) -> Finding:
     number = len(shown.curves)
     if not number:
         raise CannotSay(f"No complete trial of {task} has evaluations over its training.")
+    if not any(np.isfinite(curve.epoch).any() for curve in shown.curves):
+        raise CannotSay(epochs_unknown(task))
     metric = metric_title(subject.scores(task).metric)
     baseline = subject.baseline(task)
     best = max(shown.curves, key=lambda curve: curve.best)

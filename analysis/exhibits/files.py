@@ -172,6 +172,7 @@ _LATEX: Final = str.maketrans(
         "{": r"\{",
         "}": r"\}",
         "~": r"\textasciitilde{}",
+        "|": r"\textbar{}",
         "^": r"\textasciicircum{}",
         "<": "$<$",
         ">": "$>$",
@@ -183,6 +184,10 @@ _LATEX: Final = str.maketrans(
         "–": "--",
         "η": r"$\eta$",
         "²": r"$^2$",
+        "∞": r"$\infty$",
+        # At the start of a row they would belong to the command before it.
+        "[": "{[}",
+        "*": "{*}",
     }
 )
 """What means something else to LaTeX, or what its standard fonts do not have."""

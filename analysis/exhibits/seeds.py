@@ -71,8 +71,8 @@ def tasks(subject: Subject) -> Finding:
                 "task": task.task,
                 "metric": metric_title(task.metric),
                 "majority baseline": score_text(task.majority_baseline),
-                "training": f"{task.train_examples:,}",
-                "validation": f"{task.validation_examples:,}",
+                "training": _size(task.train_examples),
+                "validation": _size(task.validation_examples),
                 "trials": f"{sum(task.trials.values()):,}",
                 **{
                     status.replace("_", " "): f"{task.trials.get(status, 0):,}"
@@ -83,6 +83,10 @@ def tasks(subject: Subject) -> Finding:
             for task in summaries
         ],
     )
+
+
+def _size(examples: int | None) -> str:
+    return DASH if examples is None else f"{examples:,}"
 
 
 @of_study("best-trials", title="The best trials", question="Which trial is the best, and when?")

@@ -186,8 +186,7 @@ def diverged_trials(subject: Subject, task: str) -> Finding:
         ),
         how=(
             f"Diverged is a trial whose score is not above the majority baseline, "
-            f"{score_text(found.baseline)}, by more than {score_text(found.margin)}: two standard "
-            "errors of a score at the baseline on a validation set of that size. Bars: the share "
+            f"{score_text(found.baseline)}{_by_more_than(found.margin)}. Bars: the share "
             "of each seed's trials, dashed the share of all. Down for good: the trials from which "
             "on no evaluation was above that level; that counts those too that had a better "
             "score before and lost it."
@@ -252,9 +251,21 @@ def _diverged(subject: Subject, task: str) -> Divergence:
         )
     baseline = of_task[0].majority_baseline
     assert baseline is not None
-    margin = divergence.margin_of(scores.metric, baseline, of_task[0].validation_examples)
+    size = of_task[0].validation_examples
+    # Trials of another trainer may not say it, and how close is close is not known then.
+    margin = 0.0 if size is None else divergence.margin_of(scores.metric, baseline, size)
     falls = divergence.falls_of(subject.warehouse, subject.study, task, baseline, margin)
     return divergence.compute(scores, baseline, margin, subject.rng(), falls=falls)
+
+
+def _by_more_than(margin: float) -> str:
+    """Say how far above the baseline counts as close to it."""
+    if not margin:
+        return ", at all: how close is close depends on the number of validation examples"
+    return (
+        f", by more than {score_text(margin)}: two standard errors of a score at the baseline on a "
+        "validation set of that size"
+    )
 
 
 def _known(epoch: float) -> float | None:

@@ -17,7 +17,7 @@ from analysis.exhibits.exhibit import (
     of_study,
     of_task,
 )
-from analysis.exhibits.text import DASH, count, known, score_text, table
+from analysis.exhibits.text import DASH, count, epochs_unknown, known, score_text, table
 from analysis.figures import (
     draw_best_settings,
     draw_correlation,
@@ -80,6 +80,8 @@ _HIGH = 0.7
 
 def _correlations(subject: Subject, task: str, kind: Kind) -> Finding:
     of_trials = _of(subject, task)
+    if not np.isfinite(of_trials.epoch).all():
+        raise CannotSay(epochs_unknown(task))
     found = correlation.compute(of_trials, kind=kind)
     first = found.first_epoch_above(_HIGH)
     name = "rank correlation" if kind == "spearman" else "Pearson correlation"
@@ -259,7 +261,9 @@ def error_reductions(subject: Subject) -> Finding:
         over="draws of t trials of each task, without replacement, and orders of equal scores",
         how=(
             "The error is 1 less the expected best score; what is shown is the share of it that "
-            f"the best setting saves. {_FLATTERED}"
+            f"the best setting saves. {_FLATTERED} For that reason no interval is shown: "
+            "resampled, the same trials flatter the same choice again. “Stopping rules at equal "
+            "cost” has intervals, of plans that are kept as they are."
         ),
         source=subject.sql("progress", task=next(iter(found))),
         data=table(
@@ -294,7 +298,7 @@ def advice(subject: Subject, task: str) -> Finding:
         "paper's advice"
     )
     then = (
-        f"start {example.start}, stop after epoch {example.stop_epoch:.1f}, continue the best "
+        f"start {example.start}, stop after {_stop_text(example)}, continue the best "
         f"{example.continue_best}"
         if example.stop < 1
         else "train all to their end"
@@ -335,17 +339,30 @@ def advice(subject: Subject, task: str) -> Finding:
 def _advice_row(each: Recommendation) -> dict[str, str]:
     reduction = each.error_reduction
     is_known = reduction is not None and np.isfinite(reduction)
-    stops = each.stop < 1
     return {
         "budget": count(each.budget, "training"),
         "start": f"{each.start:,}",
-        "stop after": f"epoch {each.stop_epoch:.1f} ({each.stop:.0%})" if stops else DASH,
+        "stop after": _stop_cell(each),
         "continue": f"{each.continue_best:,}",
         "expected best": score_text(each.expected),
         "of full training": score_text(each.expected_full),
         "error saved": f"{reduction:.1%}" if is_known else DASH,
         "from": "the paper" if each.is_papers else "these trials",
     }
+
+
+def _stop_text(each: Recommendation) -> str:
+    """Return after what to stop; trials of another trainer may not say how long an epoch is."""
+    if np.isfinite(each.stop_epoch):
+        return f"epoch {each.stop_epoch:.1f}"
+    return f"{each.stop:.0%} of the training"
+
+
+def _stop_cell(each: Recommendation) -> str:
+    if each.stop == 1:
+        return DASH
+    share = f"{each.stop:.0%}"
+    return f"{_stop_text(each)} ({share})" if np.isfinite(each.stop_epoch) else share
 
 
 # ── Rules compared ───────────────────────────────────────────────────────────────────────────────
@@ -369,7 +386,9 @@ def rules(subject: Subject, task: str) -> Finding:
             f"{count(len(of_trials), 'trial')} of {task} are too few to compare what budgets of "
             "two trainings and more would find."
         )
-    found = stopping_rules.compute(of_trials, budget, subject.rng())
+    found = stopping_rules.compute(
+        of_trials, budget, subject.rng(), stopping=_settings_of(subject, task)
+    )
     metric = metric_title(of_trials.metric)
     surely = [outcome for outcome in found.outcomes[1:] if outcome.low > 0]
     worse = [outcome for outcome in found.outcomes[1:] if outcome.high < 0]

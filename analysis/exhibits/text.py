@@ -61,6 +61,14 @@ def trials_text(scores: TrialScores) -> str:
     return f"{count(len(scores), 'trial')}, {wi} WI × {do} DO seeds"
 
 
+def epochs_unknown(task: str) -> str:
+    """Return why evaluations of another trainer cannot be shown over the epochs, and the remedy."""
+    return (
+        f"The evaluations of {task} do not say in which epoch they were made: import them with a "
+        "column epoch, or with `--value steps_per_epoch=…`."
+    )
+
+
 def known(values: Mapping[str, object]) -> dict[str, object]:
     """Return the values of a row of data, None in place of NaN: what is not known is null."""
     return {

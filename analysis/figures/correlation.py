@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _COLOUR_MAP: Final = "PuOr_r"
 """Two hues that colour-blind readers can tell apart, white where nothing correlates."""
 
+_BELOW: Final = 0.04
+"""Between the lowest point of the line and the panel's edge, so that the line is not cut."""
+
 _TITLES = {"spearman": "rank correlation", "pearson": "Pearson correlation"}
 
 
@@ -42,7 +45,8 @@ def draw_correlation(found: Correlation, *, title: str) -> Figure:
 
     above.plot(found.epoch, found.with_the_end, color=BLUE, linewidth=1.4)
     above.set_xlim(edges[0], edges[-1])
-    above.set_ylim(min(0.0, float(np.nanmin(found.with_the_end, initial=0.0))), 1.02)
+    lowest = float(np.nanmin(found.with_the_end, initial=_BELOW))
+    above.set_ylim(min(0.0, lowest - _BELOW), 1.02)
     above.set_ylabel("with the end", fontsize=8)
     above.grid(axis="y")
     above.tick_params(labelbottom=False)

@@ -49,6 +49,16 @@ def import_(
             help="What a field is in all rows, such as task=rte; may be repeated.",
         ),
     ] = None,
+    names: Annotated[
+        str | None,
+        typer.Option(
+            "--names",
+            metavar="PATTERN",
+            show_default=False,
+            help="How runs are named, with fields in braces, where no column tells them: "
+            "{task}-wi{wi_seed}-do{do_seed}.",
+        ),
+    ] = None,
     percent: Annotated[
         bool, typer.Option("--percent", help="Scores are in percent, from 0 to 100.")
     ] = False,
@@ -64,6 +74,7 @@ def import_(
     one, with step besides. Columns named so are found, with or without MLflow's
     and W&B's prefixes; fields are the columns of the tables trials and
     evaluations (docs/tables.md). Seeds that were one number are both that column.
+    The CSV file of a panel of W&B, a column for each run, is read with --names.
 
     Example: finetune import runs.csv -c wi_seed=seed -c do_seed=seed -c score=eval/acc
 
@@ -76,7 +87,7 @@ def import_(
     if (file is None) != published:
         raise SeedbedError("Give the file to import, or --published, and not both.")
     if file is None:
-        if column or value or percent or study:
+        if column or value or names or percent or study:
             raise SeedbedError("--published takes no options but --warehouse.")
         summary = import_published(warehouse)
     else:
@@ -87,6 +98,7 @@ def import_(
             columns=_pairs("--column", column or []),
             values=_pairs("--value", value or []),
             percent=percent,
+            names=names,
         )
     screen = display.console()
     tasks = ", ".join(f"{task} ({trials:,})" for task, trials in summary.trials.items())

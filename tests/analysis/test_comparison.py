@@ -1,6 +1,7 @@
 """Two models are compared by the definition of a better best, at each budget and equal cost."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,6 +105,28 @@ def test_intervals_of_lead_and_chance_cover_the_truth() -> None:
         )  # fmt: skip
         inside[0] += (found.low <= truth) & (truth <= found.high)
         inside[1] += (found.chance_low <= chance) & (chance <= found.chance_high)
+    assert (inside >= binom.ppf(0.001, studies, 0.91)).all(), inside / studies
+
+
+def test_intervals_over_both_seeds_cover_the_truth_where_seeds_are_shared() -> None:
+    generator = np.random.default_rng(9)
+    budget, studies, truth, inside = 3, 150, 0.3, np.zeros(3)
+
+    def crossed() -> TrialScores:
+        wi, do = np.indices((12, 8)).reshape(2, -1)
+        effects = 0.5 * generator.standard_normal(12)[wi] + 0.5 * generator.standard_normal(8)[do]
+        own = np.sqrt(0.5) * generator.standard_normal(len(wi))
+        name = np.arange(len(wi)).astype(str)
+        return TrialScores("s", "t", "pearson", "best", name, wi, do, 0 * wi, effects + own)
+
+    for _ in range(studies):
+        ours = crossed()
+        theirs = crossed()
+        found = compute(
+            replace(ours, score=ours.score + truth), theirs, generator,
+            over="both seeds", largest=budget, repetitions=200,
+        )  # fmt: skip
+        inside += (found.low <= truth) & (truth <= found.high)
     assert (inside >= binom.ppf(0.001, studies, 0.91)).all(), inside / studies
 
 

@@ -51,6 +51,15 @@ def test_values_half_of_which_are_one_still_have_a_width() -> None:
     assert density.width_of(values) == pytest.approx(1.059 * values.std(ddof=1) * 5 ** (-0.2))
 
 
+def test_where_no_value_can_be_the_curve_is_cut_and_not_made_higher() -> None:
+    whole, cut = density.compute(VALUES), density.compute(VALUES, lowest=0.0)
+    assert whole is not None
+    assert cut is not None
+    assert whole.at[0] < 0 == cut.at[0]
+    assert cut.at[-1] == whole.at[-1]
+    assert_allclose(cut.density, np.interp(cut.at, whole.at, whole.density), rtol=2e-3)
+
+
 def test_densities_to_be_compared_have_one_width() -> None:
     one, other, flat = density.compute_alike([VALUES, VALUES * 100, [0.5, 0.5]])
     assert one is not None

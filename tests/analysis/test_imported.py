@@ -12,9 +12,10 @@ import pytest
 
 from analysis import best_trial, task_summary, variance
 from analysis.export import export
+from analysis.formats import format_table
 from analysis.imported import ImportSummary, import_published, import_table
 from analysis.reference import STUDY, published_scores, published_tasks
-from analysis.scores import trial_scores
+from analysis.scores import REGIMES, trial_scores
 from analysis.training_curves import compute as training_curves
 from analysis.warehouse import Warehouse
 from finetune.contract import Status
@@ -201,6 +202,53 @@ def test_an_uneven_number_of_steps_is_no_epoch(tmp_path: Path) -> None:
     assert trial["steps_per_epoch"] is None
 
 
+# ── W&B ──────────────────────────────────────────────────────────────────────────────────────────
+# As the panel of a project exports its lines.
+PANEL = """\
+"Step","rte-1-1 - eval/accuracy","rte-1-1 - eval/accuracy__MIN","rte-1-1 - eval/accuracy__MAX",\
+"rte-1-2 - eval/accuracy","rte-1-2 - eval/accuracy__MIN","rte-1-2 - eval/accuracy__MAX"
+"0","0.5","0.1","0.9","0.5","0.5","0.5"
+"10","0.6","0.6","0.6","","",""
+"20","0.55","0.55","0.55","0.65","0.65","0.65"
+"""
+
+
+def test_a_panel_of_wandb_is_the_evaluations_of_its_runs(tmp_path: Path) -> None:
+    summary = imported(
+        tmp_path,
+        PANEL,
+        names="{task}-{wi_seed}-{do_seed}",
+        columns={"score": "eval/accuracy"},
+        values={"metric": "accuracy"},
+    )
+    assert (summary.trials, summary.evaluations, summary.unused) == ({"rte": 2}, 5, ())
+    first, second = rows(tmp_path, "trials")
+    assert (first["wi_seed"], first["do_seed"], first["best_score"]) == (1, 1, 0.6)
+    assert (second["do_seed"], second["best_score"], second["best_step"]) == (2, 0.65, 20)
+    manifest = Warehouse(tmp_path / "warehouse").manifest
+    assert manifest["imported"]["mine"]["names"] == "{task}-{wi_seed}-{do_seed}"
+
+
+def test_a_panel_without_a_word_on_its_names_says_how_to_tell_them(tmp_path: Path) -> None:
+    with pytest.raises(SeedbedError, match=r"the runs' names have it \(as --names '…\{wi_seed\}…'"):
+        imported(tmp_path, PANEL, columns={"score": "eval/accuracy"})
+
+
+def test_the_table_of_runs_of_wandb_is_read_with_its_names_or_its_configuration(
+    tmp_path: Path,
+) -> None:
+    text = (
+        '"Name","State","Notes","User","Tags","Created","Runtime","Sweep","task","do_seed",'
+        '"eval/accuracy"\n'
+        '"run-7-x","finished","-","me","","2024-01-01T00:00:00.000Z","61","","rte","2","0.7"\n'
+        '"run-8-y","crashed","-","me","","2024-01-01T00:00:00.000Z","6","","rte","2",""\n'
+    )
+    imported(tmp_path, text, names="run-{wi_seed}-{_}", columns={"score": "eval/accuracy"})
+    finished, crashed = rows(tmp_path, "trials")
+    assert (finished["wi_seed"], finished["do_seed"], finished["best_score"]) == (7, 2, 0.7)
+    assert (crashed["wi_seed"], crashed["status"]) == (8, Status.FAILED)
+
+
 # ── Several studies ──────────────────────────────────────────────────────────────────────────────
 def test_studies_stand_beside_each_other_and_the_same_one_is_replaced(tmp_path: Path) -> None:
     imported(tmp_path, TRIALS)
@@ -226,6 +274,29 @@ def test_imports_are_not_exported_over(tmp_path: Path) -> None:
     with pytest.raises(SeedbedError, match="holds trials that were imported"):
         export(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "warehouse")
     assert Warehouse(tmp_path / "warehouse").studies() == ["mine"]
+
+
+def test_ones_own_trials_can_be_put_beside_imported_ones(
+    synthetic_warehouse: Warehouse, tmp_path: Path
+) -> None:
+    own = synthetic_warehouse.query(
+        "select t.*, e.step, e.epoch, e.score, e.loss "
+        "from trials t left join evaluations e using (trial_id)"
+    )
+    imported(tmp_path, TRIALS)
+    text = format_table(own, "csv")
+    file = tmp_path / "own.csv"
+    file.write_text(text, encoding="utf-8")
+    import_table(file, tmp_path / "warehouse", "own")
+    both = Warehouse(tmp_path / "warehouse")
+    assert both.studies() == ["mine", "own"]
+    for task in ("cola", "rte"):
+        for score in REGIMES:
+            theirs = trial_scores(synthetic_warehouse, "demo", task, score=score)
+            found = trial_scores(both, "own", task, score=score)
+            assert found.trial_id.tolist() == theirs.trial_id.tolist()
+            assert found.score.tolist() == theirs.score.tolist()
+            assert found.left_out == theirs.left_out
 
 
 # ── What is wrong ────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from analysis import expected_performance, stopping_rules
+from analysis import early_stopping, expected_performance, stopping_rules
 from analysis.finds import exact_finds
 from analysis.progress import Progress
 from analysis.stopping_rules import Plan, compute, halve
@@ -182,6 +182,17 @@ def test_the_interval_of_a_gain_holds_the_gain_and_covers_that_of_other_seeds() 
         truth = np.mean([each.gain for each in outcomes])
         hits = sum(each.low <= truth <= each.high for each in outcomes)
         assert hits >= 0.83 * studies  # 0.1 % below 95 %
+
+
+def test_what_is_known_of_all_settings_gives_the_same_plans() -> None:
+    own = grid(6, 6)
+    known = early_stopping.compute(own, budgets=range(1, 9))
+    alone, told = (
+        compute(own, 5, rng(), draws=300, repetitions=3, stopping=stopping).outcomes
+        for stopping in (None, known)
+    )
+    assert "t/f/p, learnt here" in {each.plan.rule for each in alone}
+    assert alone == told
 
 
 def test_full_training_gains_nothing_over_itself() -> None:

@@ -54,16 +54,24 @@ def test_latex_has_the_table_as_shown_and_says_what_it_is() -> None:
         "% uncertainty over: draws of n.\n"
         "% Needs the package booktabs.\n"
         "\\begin{tabular}{lr}\n\\toprule\ntask & score \\\\\n\\midrule\n"
-        "a\\_b & 0.123 \\\\\nc|d & -- \\\\\n\\bottomrule\n\\end{tabular}\n"
+        "a\\_b & 0.123 \\\\\nc\\textbar{}d & -- \\\\\n\\bottomrule\n\\end{tabular}\n"
     )
 
 
 def test_latex_escapes_what_means_something_else_to_it() -> None:
-    rows = [{"a": r"\ & % $ # _ { } ~ ^ < ≤ × ±"}]
+    rows = [{"a": r"\ & % $ # _ { } ~ ^ < ≤ × ± ∞ |"}]
     assert (
         r"\textbackslash{} \& \% \$ \# \_ \{ \} \textasciitilde{} \textasciicircum{} $<$ $\le$ "
-        r"$\times$ $\pm$ \\"
+        r"$\times$ $\pm$ $\infty$ \textbar{} \\"
     ) in text(exhibit(rows=rows), "latex")
+
+
+@pytest.mark.parametrize("cell", ["[2pt]", "*"])
+def test_no_cell_is_taken_for_an_argument_of_the_line_before(cell: str) -> None:
+    lines = text(exhibit(rows=[{"a": cell}]), "latex").splitlines()
+    above, row = lines[-4:-2]
+    assert above == r"\midrule"
+    assert row.startswith("{")
 
 
 def test_text_is_the_table_and_every_word_about_it() -> None:

@@ -9,6 +9,8 @@ import pytest
 from analysis import variance
 from analysis.exhibits import seeds
 from analysis.exhibits.exhibit import Exhibit
+from analysis.exhibits.files import content
+from analysis.imported import import_table
 from analysis.scores import trial_scores
 from analysis.warehouse import Warehouse
 
@@ -23,6 +25,20 @@ def test_table_2_has_only_the_statuses_that_occur(
     assert (cola["diverged"], cola["failed"], cola["at baseline"]) == ("1", "0", "5%")
     assert (rte["finished"], rte["failed"], rte["at baseline"]) == ("19", "1", "0%")
     assert "running" not in cola
+
+
+def test_of_imported_trials_that_say_no_sizes_table_2_has_dashes(
+    show: Show, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.csv").write_text("task,wi_seed,do_seed,score\nrte,1,1,0.61\nrte,1,2,0.65\n")
+    import_table(tmp_path / "mine.csv", tmp_path / "w", "mine")
+    shown = show(seeds.tasks, Warehouse(tmp_path / "w"), "mine")
+    (row,) = shown.finding.rows
+    assert (row["training"], row["validation"], row["majority baseline"]) == ("–", "–", "–")
+    assert (row["at baseline"], row["trials"]) == ("–", "2")
+    (data,) = shown.finding.data.to_pylist()
+    assert (data["train_examples"], data["validation_examples"], data["labels"]) == (None,) * 3
+    assert "None" not in content(shown, "text").decode()
 
 
 def test_table_3_is_that_of_the_scores(show: Show, synthetic_warehouse: Warehouse) -> None:

@@ -60,6 +60,7 @@ def test_fig_7_has_what_each_task_saves(show: Show, warehouse: Warehouse) -> Non
         saved = [row["error_reduction"] for row in rows if row["task"] == task]
         text = f"{task}: by {min(saved):.1%} to {max(saved):.1%} at budgets of 1 to 30."
         assert text in finding.says
+    assert "no interval is shown: " in finding.how
     for row in rows:
         full = 1 - row["expected_best_of_full_training"]
         saved_share = (row["expected_best"] - row["expected_best_of_full_training"]) / full

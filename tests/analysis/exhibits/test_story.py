@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from analysis.exhibits.exhibit import Artefact, Exhibit, Gap, Subject
 from analysis.exhibits.files import content, formats_of
 from analysis.exhibits.story import ARTEFACTS, STORY, find_artefact
 from analysis.figures.inline import inline
+from analysis.imported import import_table
 from analysis.warehouse import Warehouse
 from finetune.contract import Status
 from finetune.errors import SeedbedError
@@ -157,6 +159,95 @@ def test_too_little_data_give_an_exhibit_without_nan_or_a_reason(
             assert "nan" not in shown.finding.says.split()
             assert not [row for row in shown.finding.rows if "nan" in row.values()]
             assert shown.figure if shown.finding.draw else content(shown, "text")
+
+
+# ── Trials of another trainer, which say little of themselves ────────────────────────────────────
+SAID: dict[str, dict[str, str]] = {
+    "baseline": {"majority_baseline": "0.53", "metric": "accuracy"},
+    "epochs": {"steps_per_epoch": "10", "validation_examples": "277", "metric": "accuracy"},
+}
+
+
+@pytest.fixture(scope="module")
+def told_little(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """5 × 4 trials, four evaluations each, of which no more is said than under these names."""
+    folder = tmp_path_factory.mktemp("told")
+    rng = np.random.default_rng(5)
+    scores = np.where(rng.random((5, 4)) < 0.2, 0.53, 0.6 + 0.1 * rng.random((5, 4)))
+    lines = ["task,wi_seed,do_seed,score,step"]
+    for (wi, do), score in np.ndenumerate(scores):
+        lines += [f"rte,{wi},{do},{score * step / 30},{step}" for step in (0, 10, 20, 30)]
+    (folder / "table.csv").write_text("\n".join(lines))
+    for study, said in SAID.items():
+        import_table(folder / "table.csv", folder / "w", study, values=said)
+    return Warehouse(folder / "w")
+
+
+@EVERY
+def test_imported_trials_need_not_say_more_than_their_seeds_and_scores(
+    artefact: Artefact, told_little: Warehouse
+) -> None:
+    for study in SAID:
+        subjects = [Subject(told_little, study)]
+        if artefact.scope == "two studies":
+            subjects.append(Subject(told_little, "baseline"))
+        for shown in artefact.of_each(subjects):
+            if isinstance(shown, Gap):
+                assert shown.reason.endswith(".")
+            else:
+                said = " ".join(
+                    [
+                        shown.finding.says,
+                        *(text for row in shown.finding.rows for text in row.values()),
+                    ]
+                )
+                assert not re.search(r"\b(nan|None)\b", said), said
+                assert shown.figure if shown.finding.draw else content(shown, "text")
+
+
+@pytest.mark.parametrize("name", ["fig4", "fig5", "fig9"])
+def test_evaluations_without_epochs_are_shown_once_it_is_said_how_long_one_is(
+    name: str, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text(
+        "\n".join(
+            ["task,wi_seed,do_seed,score,step"]
+            + [
+                f"rte,{wi},1,{0.5 + wi * step / 1000},{step}"
+                for wi in range(4)
+                for step in (0, 10, 20)
+            ]
+        )
+    )
+    import_table(table, tmp_path / "w", "s")
+    gap = find_artefact(name).of(Subject(Warehouse(tmp_path / "w"), "s"), "rte")
+    assert isinstance(gap, Gap)
+    assert "column epoch, or with `--value steps_per_epoch=…`" in gap.reason
+    import_table(table, tmp_path / "w", "s", values={"steps_per_epoch": "10"})
+    shown = find_artefact(name).of(Subject(Warehouse(tmp_path / "w"), "s"), "rte")
+    assert isinstance(shown, Exhibit)
+    assert set(shown.finding.data["epoch"].to_pylist()) == {0, 1, 2}
+
+
+def test_where_the_size_is_not_known_only_trials_at_the_baseline_diverged(
+    told_little: Warehouse,
+) -> None:
+    shown = find_artefact("divergence").of(Subject(told_little, "baseline"), "rte")
+    assert isinstance(shown, Exhibit)
+    diverged = [row["score"] for row in shown.finding.data.to_pylist() if row["diverged"]]
+    assert diverged
+    assert set(diverged) == {0.53}
+    assert "0.530, at all: how close is close depends" in shown.finding.how
+
+
+def test_without_epochs_advice_is_in_shares_of_the_training(told_little: Warehouse) -> None:
+    for study, of in (("baseline", r"\d+%"), ("epochs", r"epoch \d\.\d \(\d+%\)")):
+        shown = find_artefact("advice").of(Subject(told_little, study), "rte")
+        assert isinstance(shown, Exhibit)
+        stops = {row["stop after"] for row in shown.finding.rows} - {"–"}
+        assert stops
+        assert all(re.fullmatch(of, stop) for stop in stops), stops
 
 
 # ── Names ────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from analysis import (
     stopping_rules,
     winners_curse,
 )
+from analysis.correlation import Correlation
 from analysis.early_stopping import EarlyStopping
 from analysis.figures import (
     draw_best_settings,
@@ -111,6 +112,21 @@ def test_fig_5_is_the_correlation_of_each_two_evaluations() -> None:
     # Each cell lies about its evaluation.
     edges = np.asarray(mesh.get_coordinates())[0, :, 0]
     assert ((edges[:-1] < found.epoch) & (found.epoch < edges[1:])).all()
+
+
+@pytest.mark.parametrize("lowest", [-0.9, 0.0, 0.3])
+def test_no_point_of_the_line_with_the_end_lies_on_the_edge(lowest: float) -> None:
+    correlations = np.full((3, 3), 1.0)
+    correlations[:2, -1] = lowest, 0.8
+    found = Correlation(np.arange(3) / 2, correlations, "spearman", 9)
+    (above,) = (
+        axes
+        for axes in draw_correlation(found, title="rte").figure.axes
+        if axes.get_ylabel() == "with the end"
+    )
+    bottom, top = above.get_ylim()
+    assert bottom <= min(0, lowest - 0.02 * (top - bottom))
+    assert top > 1
 
 
 def test_rules_are_drawn_with_their_intervals_against_full_training() -> None:

@@ -103,6 +103,15 @@ def test_fig_8_has_a_curve_for_each_factor_and_the_total(grid_of: GridOf) -> Non
     assert figure.axes[0].get_xlabel() == "standard deviation of F1"
 
 
+def test_no_curve_of_fig_8_goes_below_0_where_no_deviation_is(grid_of: GridOf) -> None:
+    # The deviations given a WI seed go from about 0 to 0.5.
+    score = np.linspace(0.01, 0.5, 6)[:, None] * np.array([-1, 1, -1, 1])
+    figure = draw_deviations(variance.compute(grid_of(score)), title="t", score="s")
+    assert len(curves(figure)) == 1
+    (line,) = (line for line in figure.axes[0].lines if len(np.asarray(line.get_xdata())) > 2)
+    assert np.min(np.asarray(line.get_xdata(), float)) == 0
+
+
 @pytest.mark.parametrize("shape", [(2, 2), (1, 3), (25, 25)])
 def test_every_grid_with_a_seed_twice_is_drawn(grid_of: GridOf, shape: tuple[int, int]) -> None:
     score = np.random.default_rng(2).random(shape)

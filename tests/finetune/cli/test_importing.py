@@ -43,6 +43,17 @@ def test_runs_of_another_trainer_become_a_study_to_be_asked(run: Run, tmp_path: 
     assert asked.output == "n\n6\n"
 
 
+def test_a_panel_of_wandb_is_read_by_the_names_of_its_runs(run: Run, tmp_path: Path) -> None:
+    lines = ["Step,rte-wi1-do2 - eval/f1,rte-wi1-do2 - eval/f1__MIN", "0,0.5,0.4", "9,0.8,0.7"]
+    (tmp_path / "panel.csv").write_text("\n".join(lines), encoding="utf-8")
+    done = run(
+        "import", "panel.csv", "--names", "{task}-wi{wi_seed}-do{do_seed}", "-c", "score=eval/f1"
+    )
+    assert "1 trials of rte (1); 2 evaluations → warehouse, as study panel" in done.output
+    asked = run("query", "select wi_seed, do_seed, best_score from trials", "--format", "csv")
+    assert asked.output == "wi_seed,do_seed,best_score\n1,2,0.8\n"
+
+
 def test_the_papers_results_can_be_reported_on(run: Run, tmp_path: Path) -> None:
     done = run("import", "--published", "--warehouse", "paper")
     assert "2,100 trials of cola (625), mrpc (625), rte (625), sst2 (225)" in done.output
@@ -55,6 +66,7 @@ def test_the_papers_results_can_be_reported_on(run: Run, tmp_path: Path) -> None
     [
         ([], "Give the file to import, or --published, and not both"),
         (["x.csv", "--published"], "and not both"),
+        (["--published", "--names", "{task}"], "takes no options but --warehouse"),
         (["--published", "--percent"], "takes no options but --warehouse"),
         (["x.csv", "--column", "score"], "write it as field=name"),
         (["x.csv", "--value", "task=a", "--value", "task=b"], "--value says task twice"),
