@@ -37,7 +37,7 @@ check: $(READY) ## Check style, types, versions and that the generated docs are 
 	@$(BIN)/python -m pip check
 	@$(BIN)/python docs/generate.py --check
 
-docs: $(READY) ## Write docs/commands.md and docs/tables.md from the program.
+docs: $(READY) ## Write the pages of docs/ that are generated.
 	@$(BIN)/python docs/generate.py
 
 bench: $(READY) ## Measure each claim of speed.
